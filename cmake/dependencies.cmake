@@ -1,0 +1,68 @@
+# What the harness needs from the system, each with the Debian package that brings it. Nothing is
+# downloaded. Defines, besides each package's own targets:
+#   truenorm::torch          LibTorch; TRUENORM_TORCH_VERSION
+#   DNNL::dnnl               oneDNN, when there is one; TRUENORM_DNNL_VERSION, else empty
+
+function(truenorm_not_found what package)
+  message(FATAL_ERROR "${what} was not found. On Debian: apt-get install ${package}\n"
+    "`./run` installs everything that is missing. For the library alone, without the harness: "
+    "-DTRUENORM_HARNESS=OFF")
+endfunction()
+
+foreach(need fmt:libfmt-dev nlohmann_json:nlohmann-json3-dev CLI11:libcli11-dev
+    rapidcheck:librapidcheck-dev GTest:libgtest-dev)
+  string(REPLACE ":" ";" need "${need}")
+  list(GET need 0 name)
+  list(GET need 1 package)
+  find_package(${name} CONFIG QUIET)
+  if(NOT ${name}_FOUND)
+    truenorm_not_found(${name} ${package})
+  endif()
+endforeach()
+find_package(Threads REQUIRED)
+
+# LibTorch's own package file talks much, warns of static libraries that a shared build does not
+# have (Debian 13), leaves variables behind, and its targets put /usr/include among the -isystem
+# folders. So it is read inside a function, and one clean target is made of it.
+function(truenorm_find_torch)
+  set(CMAKE_MESSAGE_LOG_LEVEL ERROR)
+  find_package(Torch CONFIG QUIET)
+  if(NOT Torch_FOUND)
+    truenorm_not_found("LibTorch, which conformance is judged against," libtorch-dev)
+  endif()
+  list(REMOVE_ITEM TORCH_INCLUDE_DIRS ${CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES})
+  add_library(truenorm::torch INTERFACE IMPORTED)
+  target_include_directories(truenorm::torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+  target_compile_options(truenorm::torch INTERFACE ${TORCH_CXX_FLAGS})
+  target_link_libraries(truenorm::torch INTERFACE
+    $<TARGET_FILE:torch_cpu> $<TARGET_FILE:c10> Threads::Threads)
+  set(TRUENORM_TORCH_VERSION "${Torch_VERSION}" PARENT_SCOPE)
+endfunction()
+truenorm_find_torch()
+
+# oneDNN's package file insists on OpenCL's headers (Debian 12), which its CPU interface does not
+# use: the library and its header are looked up directly.
+function(truenorm_find_dnnl)
+  find_library(DNNL_LIBRARY dnnl)
+  find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.hpp)
+  mark_as_advanced(DNNL_LIBRARY DNNL_INCLUDE_DIR)
+  set(version "")
+  if(DNNL_LIBRARY AND DNNL_INCLUDE_DIR)
+    file(STRINGS "${DNNL_INCLUDE_DIR}/oneapi/dnnl/dnnl_version.h" lines
+      REGEX "define DNNL_VERSION_(MAJOR|MINOR|PATCH)")
+    string(REGEX MATCHALL "[0-9]+" version "${lines}")
+    list(JOIN version "." version)
+    add_library(DNNL::dnnl UNKNOWN IMPORTED)
+    set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION "${DNNL_LIBRARY}"
+      INTERFACE_INCLUDE_DIRECTORIES "${DNNL_INCLUDE_DIR}")
+  endif()
+  set(TRUENORM_DNNL_VERSION "${version}" PARENT_SCOPE)
+endfunction()
+truenorm_find_dnnl()
+
+set(onednn "${TRUENORM_DNNL_VERSION}")
+if(NOT onednn)
+  set(onednn "not found (libdnnl-dev): that player will say so")
+endif()
+message(STATUS "LibTorch ${TRUENORM_TORCH_VERSION}; oneDNN ${onednn}; Highway ${hwy_VERSION}; "
+  "${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}, ${CMAKE_BUILD_TYPE}")

@@ -1,0 +1,27 @@
+# truenorm_target(<target>...): what every target of ours is compiled with, for itself alone
+# (PRIVATE: nothing reaches a consumer).
+#
+#  - C++20.
+#  - No contraction: a*b+c is two roundings wherever the source says so. GCC's default would fuse
+#    it on machines with FMA, and then neither the library's bits nor the judge's would be the
+#    same everywhere.
+#  - Warnings at the top level; errors with TRUENORM_WERROR.
+function(truenorm_target)
+  set(warnings -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
+  set(cxx_warnings -Wnon-virtual-dtor -Woverloaded-virtual)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    list(APPEND cxx_warnings -Wno-restrict) # false alarms on std::string (GCC bug 105651)
+  endif()
+  if(TRUENORM_WERROR)
+    list(APPEND warnings -Werror)
+  endif()
+  foreach(target IN LISTS ARGN)
+    target_compile_features(${target} PRIVATE cxx_std_20)
+    set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+    target_compile_options(${target} PRIVATE -ffp-contract=off)
+    if(PROJECT_IS_TOP_LEVEL)
+      target_compile_options(${target} PRIVATE
+        ${warnings} "$<$<COMPILE_LANGUAGE:CXX>:${cxx_warnings}>")
+    endif()
+  endforeach()
+endfunction()
