@@ -1,0 +1,55 @@
+// The ball of one element of y and of dx.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "moments.h"
+
+namespace truenorm::oracle::exact {
+
+/// One element of a tensor of balls, and the terms of its radius.
+struct Element {
+  double mid = 0, low = 0, radius = 0, scale = 0;
+  Kind kind = Kind::finite;
+  std::array<double, 8> terms{};
+};
+
+/// Turns a finite value with the terms of its radius into the element that is stored: Inf where it must overflow.
+void finish(Element&, DD mid, const Format&);
+
+/// y = (x - mean)*invstd*weight + bias over one channel.
+struct Forward {
+  static constexpr std::array<std::string_view, 8> kTerms{
+      "error of the mean", "error of invstd", "roundings of the product", "roundings of bias and folding",
+      "underflow",         "last addition",   "store",                    ""};
+  Ball mean, invstd;
+  double weight = 1, bias = 0;
+  double sigma = 0;       // of the batch; 0 in evaluation
+  bool wide = false;      // elements in double-double (f64 data)
+  Format format;          // of y
+  const Contract& contract;
+
+  Element at(double x) const;
+
+ private:
+  Element special(double x) const;
+};
+
+/// dx of one channel. In training dx = weight*invstd*(dy - sum(dy)/n - (x - mean)*invstd^2*dot/n), in evaluation dx = dy*weight*invstd.
+struct Backward {
+  static constexpr std::array<std::string_view, 8> kTerms{
+      "error of the mean", "error of invstd", "roundings of the terms", "error of sum(dy)",
+      "error of sum((x-mean)*dy)", "underflow", "last addition", "store"};
+  bool training = true;
+  Ball mean, invstd, dy_sum, dot;
+  double weight = 1;
+  double count = 1;
+  bool wide = false;
+  Format format;
+  const Contract& contract;
+
+  Element at(double x, double dy) const;
+};
+
+}  // namespace truenorm::oracle::exact

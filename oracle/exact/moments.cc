@@ -1,0 +1,197 @@
+#include "moments.h"
+
+#include <algorithm>
+
+namespace truenorm::oracle::exact {
+
+namespace {
+
+constexpr double kReference = 0x1p-102;  // relative error of one double-double operation, with room
+constexpr double kSafeSquare = 0x1p480;  // squares of smaller doubles, and their sums, stay in range
+
+/// Radii of the mean and of the biased variance.
+struct MomentRadii {
+  double mean = 0, var = 0;
+};
+
+// Sums about the mean itself: the two-pass algorithm. Chan, Golub, LeVeque 1983, §2; Higham 2002, §1.9 and problem 1.10:
+// |m^ - m| <= gamma_k(u) mean|x|, and sum (x - m^)^2 = M2 + n (m^ - m)^2.
+MomentRadii two_pass(const Moments& m, const Contract& c) {
+  MomentRadii r;
+  r.mean = (gamma(c.mean.chain, c.mean.add) + c.mean.term) * m.mean_abs;
+  r.mean += c.mean_unit * (m.max_abs + r.mean);
+  const double squares = m.var.hi + r.mean * r.mean;
+  r.var = r.mean * r.mean + (gamma(c.square.chain, c.square.add) + gamma(3, c.square.term)) * squares;
+  return r;
+}
+
+// Sums about a pivot near the mean, blocks merged. With Q the mean square about the pivots, Q <= inflation*var + pivot_roundings*(pivot_unit*max|x|)^2,
+// and P = Q - var the mean square of the pivots' distances: sum d errs by gamma_k sum|d| <= gamma_k sqrt(Q) n (Cauchy-Schwarz),
+// sum d^2 by gamma_k Q n, and S^2/k and Chan's between-block term, both products of a mean distance (<= sqrt P) with such an error, by 2 sqrt(P) of it each.
+// Chan, Golub, LeVeque 1983, eq. 1.5 and 2.1; Higham 2002, Lemma 3.1 and eq. 4.4.
+MomentRadii about_pivots(const Moments& m, const Contract& c) {
+  MomentRadii r;
+  const double pivot = c.pivot_unit * m.max_abs;
+  const double offset = (c.inflation - 1) * m.var.hi + c.pivot_roundings * pivot * pivot;
+  const double root = std::sqrt(m.var.hi + offset);
+  r.mean = (gamma(c.mean.chain, c.mean.add) + gamma(1, c.mean.term)) * root + c.mean_unit * m.max_abs;
+  r.var = (gamma(c.square.chain, c.square.add) + gamma(2, c.square.term)) * (m.var.hi + offset) + 4 * std::sqrt(offset) * r.mean;
+  return r;
+}
+
+}  // namespace
+
+Kind kind_of(double value) {
+  if (std::isnan(value)) return Kind::nan;
+  if (std::isinf(value)) return value > 0 ? Kind::pos_inf : Kind::neg_inf;
+  return Kind::finite;
+}
+
+double value_of(Kind kind) {
+  switch (kind) {
+    case Kind::nan: return kNaN;
+    case Kind::pos_inf: return kInf;
+    case Kind::neg_inf: return -kInf;
+    case Kind::finite:
+    case Kind::any: break;
+  }
+  return 0;
+}
+
+Moments moments(const Channel& channel) {
+  Moments m;
+  m.count = channel.batch * channel.plane;
+  const double n = static_cast<double>(m.count);
+  DD sum;
+  double abs_sum = 0, low = kInf, high = -kInf;
+  channel.each([&](double v) {
+    if (!std::isfinite(v)) {
+      m.finite = false;
+      m.ieee_sum += v;
+      return;
+    }
+    low = std::min(low, v);
+    high = std::max(high, v);
+    abs_sum += std::abs(v) / n;
+    sum = sum + v;
+  });
+  if (!m.finite) return m;
+  m.max_abs = std::max(std::abs(low), std::abs(high));
+  m.constant = low == high;
+  m.wide = m.max_abs >= kSafeSquare;
+  if (m.wide) return m;
+  m.mean_abs = abs_sum;
+  m.mean = m.constant ? DD(low) : sum / DD(n);
+  if (m.constant) return m;
+  DD squares;
+  channel.each([&](double v) {
+    const DD d = DD(v) - m.mean;
+    squares = squares + d * d;
+  });
+  m.var = squares / DD(n);
+  return m;
+}
+
+Ball inverse_std(const Ball& var, double eps, double eps_unit, double unit, bool training) {
+  Ball s;
+  if (var.kind == Kind::any) return {0, 0, Kind::any};
+  if (var.kind != Kind::finite || !std::isfinite(eps)) {
+    const double value = 1 / std::sqrt(var.mid.hi + value_of(var.kind) + eps);
+    s.mid = value;
+    s.kind = kind_of(value);
+    if (s.kind != Kind::finite) s.mid = 0;
+    return s;
+  }
+  const DD sum = var.mid + DD(eps);
+  const double radius = var.radius + eps_unit * std::abs(eps);
+  if (radius == 0 && sum.hi == 0) return training ? s : Ball{0, 0, Kind::pos_inf};  // a batch without variance and without eps: 0
+  if (sum.hi + radius < 0) return {0, 0, Kind::nan};
+  if (!(sum.hi - radius > 0)) return {0, 0, Kind::any};
+  s.mid = DD(1) / sqrt(sum);
+  // The reciprocal square root is monotone: its range over the interval is that of the interval's ends.
+  const double high = 1 / std::sqrt(sum.hi - radius), low = 1 / std::sqrt(sum.hi + radius);
+  const double spread = radius == 0 ? 0 : std::max(high - s.mid.hi, s.mid.hi - low) * (1 + 8 * kU64) + 4 * kU64 * s.mid.hi * (radius / sum.hi);
+  s.radius = spread + unit * (s.mid.hi + spread);
+  return s;
+}
+
+Statistics batch_statistics(const Moments& m, const Contract& c, double eps) {
+  Statistics s;
+  if (!m.finite) {
+    s.mean.kind = kind_of(m.ieee_sum);
+    s.var.kind = s.invstd.kind = Kind::nan;
+    return s;
+  }
+  const double n = static_cast<double>(m.count);
+  if (m.wide) {
+    s.mean.kind = s.var.kind = s.invstd.kind = Kind::any;
+    return s;
+  }
+  s.mean.mid = m.mean;
+  s.var.mid = m.var;
+  const MomentRadii r = m.constant && c.constant_exact ? MomentRadii{} : c.pivoted ? about_pivots(m, c) : two_pass(m, c);
+  s.mean.radius = r.mean + (m.constant ? 0 : n * kReference * m.mean_abs);
+  s.var.radius = r.var + (c.var_unit + n * kReference) * (m.var.hi + r.var);
+  if (m.max_abs < 1 / kSafeSquare) s.var.radius += m.max_abs * m.max_abs;  // f64: squares underflow
+  if (c.f32_sums) {
+    s.var.radius += kMinF32;  // each square may underflow
+    if (n * m.mean_abs > kMaxF32 / 2) s.mean.kind = Kind::any;
+    if (n * (m.var.hi + s.var.radius) > kMaxF32 / 2) s.var.kind = Kind::any;
+  }
+  if (!std::isfinite(s.mean.radius)) s.mean.kind = Kind::any;
+  if (!std::isfinite(s.var.radius) || s.mean.kind == Kind::any) s.var.kind = Kind::any;
+  s.invstd = inverse_std(s.var, eps, c.eps_unit, c.invstd_unit, true);
+  if (c.f32_range && s.invstd.upper() > kMaxF32) s.invstd.kind = Kind::any;
+  return s;
+}
+
+// Dot products: Higham 2002, eq. 3.5. A mean that is off by e moves sum((x - mean)*dy) by e*sum(dy).
+Products products(const Channel& x, const Channel& dy, const Ball& mean, const Contract& c) {
+  Products p;
+  DD sum, dot;
+  double abs_sum = 0, abs_dot = 0, ieee_sum = 0;
+  std::int64_t count = 0;
+  const bool known = mean.kind == Kind::finite;
+  for (std::int64_t n = 0; n < dy.batch; ++n) {
+    const double* px = x.first + n * x.step;
+    const double* pg = dy.first + n * dy.step;
+    for (std::int64_t i = 0; i < dy.plane; ++i, ++count) {
+      const double g = pg[i];
+      if (!std::isfinite(g)) {
+        p.finite = false;
+        p.has_nan |= std::isnan(g);
+        ieee_sum += g;
+        continue;
+      }
+      sum = sum + g;
+      abs_sum += std::abs(g);
+      if (!known || !std::isfinite(px[i])) continue;
+      const DD term = (DD(px[i]) - mean.mid) * DD(g);
+      dot = dot + term;
+      abs_dot += std::abs(term.hi);
+    }
+  }
+  p.dy_sum.mid = sum;
+  p.dot.mid = dot;
+  const double slack = 1 + static_cast<double>(count) * 2 * kU64;  // the absolute sums are themselves rounded
+  abs_sum *= slack;
+  p.dy_scale = abs_sum;
+  p.dot_scale = abs_dot;
+  const double shift = mean.radius + c.pivot_unit * std::abs(mean.mid.hi);
+  abs_dot = abs_dot * slack + shift * abs_sum;
+  p.dy_sum.radius = gamma(c.dy_sum.chain, c.dy_sum.add) * abs_sum;
+  p.dy_sum.radius += c.dy_sum_store * (std::abs(sum.hi) + p.dy_sum.radius);
+  p.dot.radius = (gamma(c.dot.chain, c.dot.add) + gamma(2, c.dot.term)) * abs_dot + mean.radius * std::abs(sum.hi) + shift * p.dy_sum.radius;
+  p.dot.radius += c.dot_store * (std::abs(dot.hi) + p.dot.radius);
+  p.dot.radius += static_cast<double>(count) * (c.f32_sums ? kMinF32 : 0);
+  if (!p.finite) p.dy_sum.kind = kind_of(ieee_sum);
+  if (!p.finite || !known) p.dot.kind = p.has_nan || mean.kind != Kind::any ? Kind::nan : Kind::any;
+  if (!p.finite && !p.has_nan && known) p.dot.kind = Kind::any;  // Inf times a distance that rounding may turn to 0
+  if (c.f32_sums && abs_sum > kMaxF32 / 2 && p.finite) p.dy_sum.kind = Kind::any;
+  const bool in_range = abs_dot < (c.f32_sums ? kMaxF32 / 2 : 0x1p1000) && std::isfinite(p.dot.radius);
+  if (!in_range && p.dot.kind == Kind::finite) p.dot.kind = Kind::any;
+  if (!std::isfinite(p.dy_sum.radius) && p.dy_sum.kind == Kind::finite) p.dy_sum.kind = Kind::any;
+  return p;
+}
+
+}  // namespace truenorm::oracle::exact

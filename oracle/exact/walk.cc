@@ -1,0 +1,306 @@
+#include "walk.h"
+
+#include <algorithm>
+
+namespace truenorm::oracle::exact {
+
+namespace {
+
+constexpr std::array<std::string_view, 8> kStatTerms{"error of the sums", "roundings", "carried over", "store", "", "", "", ""};
+
+Format saved_as(double unit) {
+  if (unit == kUBf16) return format(Dtype::bf16);
+  if (unit == kUF16) return format(Dtype::f16);
+  return format(unit == kU32 ? Dtype::f32 : Dtype::f64);
+}
+
+std::vector<Ball> balls_of(const std::vector<double>& values) {
+  std::vector<Ball> balls(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    balls[i].kind = kind_of(values[i]);
+    balls[i].mid = balls[i].kind == Kind::finite ? values[i] : 0;
+  }
+  return balls;
+}
+
+double ieee(const Ball& ball) { return ball.kind == Kind::finite ? ball.mid.hi : value_of(ball.kind); }
+
+/// A statistic as it is stored and judged.
+Element stored(const Ball& ball, double unit, const Format& format, double carried = 0) {
+  Element e;
+  e.kind = ball.kind;
+  e.scale = std::abs(ball.mid.hi);
+  if (ball.kind != Kind::finite) return e;
+  e.terms[0] = ball.radius - carried;
+  e.terms[2] = carried;
+  e.terms[3] = format.unit > unit ? store_error(format, ball.upper()) : format.min_positive / 2;
+  finish(e, ball.mid, format);
+  return e;
+}
+
+Ball ball_of(const Element& e) { return {DD(e.mid, e.low), e.kind == Kind::finite ? e.radius : 0, e.kind}; }
+
+Channel channel_of(const std::vector<double>& values, const Shape& shape, std::int64_t channel) {
+  const std::int64_t plane = shape.plane();
+  return {values.data() + channel * plane, shape.n, plane, shape.c * plane};
+}
+
+void reserve(Balls& balls, std::size_t size, bool wide, const Format& format) {
+  balls.max_finite = format.max_finite;
+  balls.mid.resize(size);
+  balls.radius.resize(size);
+  balls.kind.resize(size);
+  balls.scale.resize(size);
+  if (wide) balls.low.resize(size);
+}
+
+}  // namespace
+
+Walk::Walk(const Problem& problem, const Inputs* inputs, const Contract* contract, Probe* probe)
+    : problem_(problem), inputs_(inputs), contract_(contract), probe_(probe), data_(format(problem.dtype)),
+      param_(format(problem.param_dtype)), track_(problem.track), buffers_(problem.track) {
+  if (!inputs_) return;
+  save_ = saved_as(contract_->save_unit);
+  weight_ = inputs_->weight;
+  bias_ = inputs_->bias;
+  running_mean_ = balls_of(inputs_->running_mean);
+  running_var_ = balls_of(inputs_->running_var);
+}
+
+void Walk::push(Balls& balls, Output output, const Element& e, const std::array<std::string_view, 8>& names) {
+  const std::size_t i = index_++;
+  balls.mid[i] = e.mid;
+  balls.radius[i] = e.radius;
+  balls.kind[i] = e.kind;
+  balls.scale[i] = e.scale;
+  if (!balls.low.empty()) balls.low[i] = e.low;
+  if (!probe_ || probe_->output != output || probe_->element != i || e.kind != Kind::finite) return;
+  for (std::size_t t = 0; t < e.terms.size(); ++t)
+    if (!names[t].empty()) probe_->terms.push_back({std::string(names[t]), e.terms[t]});
+}
+
+// LibTorch's order: the test for one value per channel comes before the empty tensor, that before the missing statistics.
+Refusal Walk::refusal(std::size_t index) const {
+  const Step& step = problem_.run[index];
+  const Shape shape = problem_.shape.with_batch(batch_of(problem_, index));
+  switch (step.op) {
+    case Op::train:
+    case Op::eval:
+      if (uses_batch(step.op)) return shape.per_channel() == 1 ? Refusal::one_value_per_channel : Refusal::none;
+      return !buffers_ && shape.numel() != 0 ? Refusal::missing_statistics : Refusal::none;
+    case Op::backward:
+      if (!last_) return Refusal::no_forward;
+      return step.batch != Step::kSameBatch && step.batch != last_->batch ? Refusal::shape_mismatch : Refusal::none;
+    case Op::reset_stats:
+    case Op::reset_params: return track_ && !buffers_ ? Refusal::missing_statistics : Refusal::none;
+    case Op::save_load:
+    case Op::track_off:
+    case Op::track_on: break;
+  }
+  return Refusal::none;
+}
+
+StepAnswer Walk::step(std::size_t index) {
+  StepAnswer answer;
+  answer.refused = refusal(index);
+  if (answer.refused == Refusal::none) {
+    switch (problem_.run[index].op) {
+      case Op::train:
+      case Op::eval: forward(index, answer); break;
+      case Op::backward:
+        if (inputs_) backward(index, answer);
+        break;
+      case Op::reset_params:
+        std::fill(weight_.begin(), weight_.end(), 1.0);
+        std::fill(bias_.begin(), bias_.end(), 0.0);
+        reset_stats();
+        break;
+      case Op::reset_stats: reset_stats(); break;
+      case Op::track_off: track_ = false; break;
+      case Op::track_on: track_ = true; break;
+      case Op::save_load: break;
+    }
+  }
+  state(answer);
+  return answer;
+}
+
+void Walk::reset_stats() {
+  if (!track_ || !buffers_) return;
+  batches_ = 0;
+  for (Ball& ball : running_mean_) ball = {};
+  for (Ball& ball : running_var_) ball = {1};
+}
+
+void Walk::state(StepAnswer& answer) const {
+  if (!buffers_) return;
+  answer.num_batches_tracked = batches_;
+  if (!inputs_) return;
+  for (auto [balls, from] : {std::pair{&answer.running_mean, &running_mean_}, std::pair{&answer.running_var, &running_var_}}) {
+    reserve(*balls, from->size(), true, param_);
+    for (std::size_t c = 0; c < from->size(); ++c) {
+      const Ball& ball = (*from)[c];
+      balls->mid[c] = ball.mid.hi;
+      balls->low[c] = ball.mid.lo;
+      balls->radius[c] = ball.radius;
+      balls->kind[c] = ball.kind;
+      balls->scale[c] = std::abs(ball.mid.hi);
+    }
+  }
+}
+
+void Walk::forward(std::size_t index, StepAnswer& answer) {
+  const Op op = problem_.run[index].op;
+  const Shape shape = problem_.shape.with_batch(batch_of(problem_, index));
+  const bool batch = uses_batch(op);
+  double factor = 0;
+  if (op == Op::train && track_ && buffers_) {
+    batches_ += 1;
+    factor = problem_.momentum.cumulative ? 1 / batches_ : problem_.momentum.value;
+  }
+  last_ = LastForward{index, shape.n, batch, {}, {}, weight_};
+  if (!inputs_) return;
+  const auto channels = static_cast<std::size_t>(shape.c);
+  last_->mean.resize(channels);
+  last_->invstd.resize(channels);
+  reserve(answer.y, static_cast<std::size_t>(shape.numel()), problem_.dtype == Dtype::f64, data_);
+  if (shape.numel() == 0) return;
+  if (batch)
+    train(index, shape, factor, answer);
+  else
+    evaluate(index, shape, answer);
+}
+
+void Walk::train(std::size_t index, const Shape& shape, double factor, StepAnswer& answer) {
+  const Contract& c = *contract_;
+  const bool update = problem_.run[index].op == Op::train && track_ && buffers_;
+  const auto channels = static_cast<std::size_t>(shape.c);
+  std::vector<double> sigma(channels);
+  reserve(answer.save_mean, channels, true, save_);
+  reserve(answer.save_invstd, channels, true, save_);
+  std::vector<Statistics> statistics;
+  for (std::int64_t i = 0; i < shape.c; ++i)
+    statistics.push_back(batch_statistics(moments(channel_of(inputs_->step[index], shape, i)), c, problem_.eps));
+  for (std::size_t i = 0; i < channels; ++i) {
+    last_->mean[i] = statistics[i].mean;
+    last_->invstd[i] = statistics[i].invstd;
+    if (statistics[i].var.kind == Kind::finite) sigma[i] = std::sqrt(statistics[i].var.mid.hi);
+    if (update) update_running(i, statistics[i], static_cast<double>(shape.per_channel()), factor);
+  }
+  transform(index, shape, sigma, answer);
+  // Handed out with the rounding of their dtype, which the backward may or may not read.
+  for (auto [balls, output, from] : {std::tuple{&answer.save_mean, Output::save_mean, &last_->mean},
+                                     std::tuple{&answer.save_invstd, Output::save_invstd, &last_->invstd}}) {
+    index_ = 0;
+    for (std::size_t i = 0; i < channels; ++i) {
+      Element e = stored((*from)[i], 0, save_);
+      e.scale = std::max(e.scale, output == Output::save_mean ? sigma[i] : 0);
+      push(*balls, output, e, kStatTerms);
+      if (c.backward_from_saved) (*from)[i] = ball_of(e);
+    }
+  }
+}
+
+void Walk::evaluate(std::size_t index, const Shape& shape, StepAnswer& answer) {
+  const auto channels = static_cast<std::size_t>(shape.c);
+  for (std::size_t i = 0; i < channels; ++i) {
+    last_->mean[i] = running_mean_[i];
+    last_->invstd[i] = inverse_std(running_var_[i], problem_.eps, contract_->eps_unit, contract_->eval_invstd_unit, false);
+    if (contract_->f32_range && last_->invstd[i].kind == Kind::finite && last_->invstd[i].upper() > kMaxF32) last_->invstd[i].kind = Kind::any;
+  }
+  transform(index, shape, std::vector<double>(channels), answer);
+}
+
+void Walk::transform(std::size_t index, const Shape& shape, const std::vector<double>& sigma, StepAnswer& answer) {
+  const std::int64_t plane = shape.plane();
+  const std::vector<double>& x = inputs_->step[index];
+  for (std::int64_t n = 0; n < shape.n; ++n) {
+    for (std::int64_t i = 0; i < shape.c; ++i) {
+      const auto c = static_cast<std::size_t>(i);
+      const Forward element{last_->mean[c],
+                            last_->invstd[c],
+                            weight_.empty() ? 1 : weight_[c],
+                            bias_.empty() ? 0 : bias_[c],
+                            sigma[c],
+                            problem_.dtype == Dtype::f64,
+                            data_,
+                            *contract_};
+      index_ = static_cast<std::size_t>((n * shape.c + i) * plane);
+      for (std::int64_t s = 0; s < plane; ++s) push(answer.y, Output::y, element.at(x[index_]), Forward::kTerms);
+    }
+  }
+}
+
+// running = factor*stat + (1 - factor)*running, with the unbiased variance. One rounding each for factor, 1 - factor, two products, the sum;
+// two more for var*n/(n-1). Higham 2002, Lemma 3.1.
+void Walk::update_running(std::size_t channel, const Statistics& statistics, double count, double factor) {
+  const Contract& c = *contract_;
+  const auto update = [&](Ball& running, const Ball& stat, double scale, int roundings) {
+    if (stat.kind == Kind::any || running.kind == Kind::any) {
+      running = {0, 0, Kind::any};
+      return;
+    }
+    const double result = factor * (ieee(stat) * scale) + (1 - factor) * ieee(running);
+    if (stat.kind != Kind::finite || running.kind != Kind::finite || !std::isfinite(result)) {
+      running = {0, 0, kind_of(result)};
+      return;
+    }
+    const DD part = DD(factor) * stat.mid * (DD(count) / DD(count - (scale == 1 ? 0 : 1)));
+    const DD rest = (DD(1) - DD(factor)) * running.mid;
+    Ball next{part + rest, 0, Kind::finite};
+    const double fresh = std::abs(factor) * scale * stat.radius, carried = std::abs(1 - factor) * running.radius;
+    const double size = std::abs(part.hi) + fresh + std::abs(rest.hi) + carried;
+    const double factors = c.factor_unit * std::abs(factor) * (scale * stat.upper() + running.upper()) + c.factor_unit * (std::abs(rest.hi) + carried);
+    next.radius = fresh + carried + factors + gamma(roundings, c.run_unit) * size;
+    running = ball_of(stored(next, c.run_unit, param_, carried));
+  };
+  update(running_mean_[channel], statistics.mean, 1, 3);
+  update(running_var_[channel], statistics.var, count / (count - 1), 5);
+}
+
+void Walk::backward(std::size_t index, StepAnswer& answer) {
+  const Contract& c = *contract_;
+  const Shape shape = problem_.shape.with_batch(last_->batch);
+  const auto channels = static_cast<std::size_t>(shape.c);
+  const std::vector<double>&x = inputs_->step[last_->step], &dy = inputs_->step[index];
+  reserve(answer.dx, static_cast<std::size_t>(shape.numel()), problem_.dtype == Dtype::f64, data_);
+  reserve(answer.dweight, channels, true, param_);
+  reserve(answer.dbias, channels, true, param_);
+  const double unit = std::max(c.unit, kU64);
+  const std::int64_t plane = shape.plane();
+  for (std::int64_t i = 0; i < shape.c; ++i) {
+    const auto k = static_cast<std::size_t>(i);
+    const Ball &mean = last_->mean[k], &invstd = last_->invstd[k];
+    const bool empty = shape.numel() == 0;
+    const Products p = empty ? Products{} : products(channel_of(x, shape, i), channel_of(dy, shape, i), mean, c);
+    Element dweight = stored(p.dot, 0, param_), dbias = stored(p.dy_sum, 0, param_);
+    if (!empty && p.dot.kind == Kind::finite && invstd.kind == Kind::finite) {
+      dweight = {};
+      dweight.terms[0] = p.dot.radius * invstd.upper();
+      dweight.terms[1] = std::abs(p.dot.mid.hi) * invstd.radius + gamma(2, unit) * p.dot.upper() * invstd.upper();
+      dweight.terms[3] = store_error(param_, p.dot.upper() * invstd.upper());
+      dweight.scale = p.dot_scale * invstd.mid.hi;
+      finish(dweight, p.dot.mid * invstd.mid, param_);
+      if (c.f32_range && p.dot.upper() * invstd.upper() > kMaxF32 / 2) dweight.kind = Kind::any;
+    } else if (!empty) {
+      const bool nan = p.dot.kind == Kind::nan || invstd.kind == Kind::nan;
+      dweight.kind = nan ? Kind::nan : Kind::any;
+    }
+    dbias.scale = p.dy_scale;
+    index_ = k;
+    push(answer.dweight, Output::dweight, dweight, kStatTerms);
+    index_ = k;
+    push(answer.dbias, Output::dbias, dbias, kStatTerms);
+    const Backward element{last_->training, mean, invstd, p.dy_sum, p.dot, last_->weight.empty() ? 1 : last_->weight[k],
+                           static_cast<double>(shape.per_channel()), problem_.dtype == Dtype::f64, data_, c};
+    for (std::int64_t n = 0; n < shape.n; ++n) {
+      index_ = static_cast<std::size_t>((n * shape.c + i) * plane);
+      for (std::int64_t s = 0; s < plane; ++s) {
+        const std::size_t at = index_;
+        push(answer.dx, Output::dx, element.at(x[at], dy[at]), Backward::kTerms);
+      }
+    }
+  }
+}
+
+}  // namespace truenorm::oracle::exact

@@ -1,0 +1,60 @@
+// The program, step by step: what is accepted, which statistics are used, and every number as a ball.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "../answer.h"
+#include "elements.h"
+
+namespace truenorm::oracle::exact {
+
+/// One element to explain: its terms are copied out as it is computed.
+struct Probe {
+  std::size_t step;
+  Output output;
+  std::size_t element;
+  std::vector<Term> terms;
+};
+
+class Walk {
+ public:
+  /// Without inputs and contract only the semantics are walked.
+  Walk(const Problem&, const Inputs*, const Contract*, Probe* = nullptr);
+  StepAnswer step(std::size_t index);  // to be called for 0, 1, 2, ...
+
+ private:
+  struct LastForward {
+    std::size_t step = 0;
+    std::int64_t batch = 0;
+    bool training = false;
+    std::vector<Ball> mean, invstd;
+    std::vector<double> weight;
+  };
+
+  Refusal refusal(std::size_t index) const;
+  void forward(std::size_t index, StepAnswer&);
+  void train(std::size_t index, const Shape&, double factor, StepAnswer&);
+  void evaluate(std::size_t index, const Shape&, StepAnswer&);
+  void transform(std::size_t index, const Shape&, const std::vector<double>& sigma, StepAnswer&);
+  void backward(std::size_t index, StepAnswer&);
+  void update_running(std::size_t channel, const Statistics&, double count, double factor);
+  void reset_stats();
+  void state(StepAnswer&) const;
+  void push(Balls&, Output, const Element&, const std::array<std::string_view, 8>& names);
+  bool uses_batch(Op op) const { return op == Op::train || !track_; }
+
+  const Problem& problem_;
+  const Inputs* inputs_;
+  const Contract* contract_;
+  Probe* probe_;
+  std::size_t index_ = 0;
+  Format data_, param_, save_;
+  bool track_, buffers_;
+  double batches_ = 0;
+  std::vector<double> weight_, bias_;
+  std::vector<Ball> running_mean_, running_var_;
+  std::optional<LastForward> last_;
+};
+
+}  // namespace truenorm::oracle::exact

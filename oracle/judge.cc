@@ -1,0 +1,157 @@
+#include "judge.h"
+
+#include <cmath>
+#include <limits>
+
+namespace truenorm::oracle {
+
+namespace {
+
+constexpr double kInf = std::numeric_limits<double>::infinity();
+
+/// Distance over radius: at most 1 inside the ball, Inf where no radius could help.
+double score_of(const Balls& balls, std::size_t i, double got) {
+  switch (balls.kind[i]) {
+    case Kind::any: return 0;
+    case Kind::nan: return std::isnan(got) ? 0 : kInf;
+    case Kind::pos_inf: return got == kInf ? 0 : kInf;
+    case Kind::neg_inf: return got == -kInf ? 0 : kInf;
+    case Kind::finite: break;
+  }
+  const double mid = balls.mid[i], radius = balls.radius[i];
+  if (std::isinf(got)) return std::signbit(got) == std::signbit(mid) && std::abs(mid) + radius >= balls.max_finite ? 0 : kInf;
+  const double distance = std::abs((got - mid) - (balls.low.empty() ? 0 : balls.low[i]));
+  const bool inside = distance <= radius;
+  if (std::isnan(distance)) return kInf;
+  if (radius > 0) return distance / radius;
+  return inside ? 0 : kInf;
+}
+
+std::string sentence(const Verdict& v, std::size_t step) {
+  return "step " + std::to_string(step) + ": " + v.reason;
+}
+
+/// What the elements of one output kind add up to over the program.
+struct Tally {
+  std::uint64_t elements = 0, vacuous = 0;
+};
+
+class Judging {
+ public:
+  explicit Judging(Verdict& verdict) : v_(verdict) { v_.scores.fill(-1); }
+
+  void fail(std::size_t step, std::string reason, std::string detail) {
+    if (v_.result == Result::fail) return;
+    v_.result = Result::fail;
+    v_.reason = std::move(reason);
+    v_.detail = std::move(detail);
+    v_.worst.step = step;
+    v_.score = kInf;
+  }
+
+  void compare(std::size_t step, Output output, const std::vector<double>& got, const Balls& balls) {
+    const bool optional = output == Output::save_mean || output == Output::save_invstd;
+    if (got.empty() && (optional || balls.size() == 0)) return;
+    if (got.size() != balls.size()) {
+      fail(step, "missing", std::string(name(output)) + " has " + std::to_string(got.size()) + " elements, not " + std::to_string(balls.size()));
+      return;
+    }
+    const auto o = static_cast<std::size_t>(output);
+    double& best = v_.scores[o];
+    best = std::max(best, 0.0);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      const double score = score_of(balls, i, got[i]);
+      const bool vacuous = balls.vacuous(i);
+      ++tallies_[o].elements;
+      tallies_[o].vacuous += vacuous;
+      best = std::max(best, score);
+      if (score > v_.score || v_.elements == 0) {
+        v_.score = score;
+        v_.worst = {step, output, i, got[i], balls.mid[i], balls.radius[i]};
+      }
+      ++v_.elements;
+      v_.vacuous += vacuous;
+    }
+    if (!(best <= 1)) fail_number(step, output);
+  }
+
+  void finish() {
+    if (v_.result != Result::pass) return;
+    for (std::size_t o = 0; o < kOutputs; ++o) {
+      if (tallies_[o].elements == 0 || tallies_[o].vacuous < tallies_[o].elements) continue;
+      v_.result = Result::hollow;
+      v_.reason = name(static_cast<Output>(o));
+      v_.detail = "every element's ball is so wide that it proves nothing";
+      return;
+    }
+  }
+
+ private:
+  void fail_number(std::size_t step, Output output) {
+    if (v_.result == Result::fail) return;
+    v_.result = Result::fail;
+    v_.reason = name(output);
+    v_.detail = sentence(v_, step) + "[" + std::to_string(v_.worst.element) + "]";
+  }
+
+  Verdict& v_;
+  std::array<Tally, kOutputs> tallies_{};
+};
+
+std::string refusal_text(Refusal refusal) { return refusal == Refusal::none ? "accepted" : "refused: " + std::string(name(refusal)); }
+
+}  // namespace
+
+std::string_view name(Result result) {
+  constexpr std::string_view kNames[kResults] = {"pass", "fail", "hollow", "skipped", "crash", "timeout"};
+  return kNames[static_cast<std::size_t>(result)];
+}
+
+const std::vector<double>& tensor(const StepTrace& step, Output output) {
+  const std::vector<double>* all[kOutputs] = {&step.y,       &step.save_mean, &step.save_invstd,  &step.dx,
+                                              &step.dweight, &step.dbias,     &step.running_mean, &step.running_var};
+  return *all[static_cast<std::size_t>(output)];
+}
+
+const Balls& tensor(const StepAnswer& step, Output output) {
+  const Balls* all[kOutputs] = {&step.y,       &step.save_mean, &step.save_invstd,  &step.dx,
+                                &step.dweight, &step.dbias,     &step.running_mean, &step.running_var};
+  return *all[static_cast<std::size_t>(output)];
+}
+
+Verdict judge(const Trace& got, const Answer& balls) {
+  Verdict v;
+  Judging judging(v);
+  switch (got.outcome) {
+    case Outcome::played: break;
+    case Outcome::unsupported: v.result = Result::skipped; break;
+    case Outcome::crashed: v.result = Result::crash; break;
+    case Outcome::timed_out: v.result = Result::timeout; break;
+    case Outcome::failed:
+    case Outcome::memory: v.result = Result::fail; break;
+  }
+  if (got.outcome != Outcome::played) {
+    v.reason = got.outcome == Outcome::unsupported ? got.detail : std::string(name(got.outcome));
+    v.detail = got.detail;
+    return v;
+  }
+  for (std::size_t i = 0; i < balls.steps.size() && v.result == Result::pass; ++i) {
+    if (i >= got.steps.size()) {
+      judging.fail(i, "missing", "the trace ends before step " + std::to_string(i));
+      break;
+    }
+    const StepTrace& step = got.steps[i];
+    const StepAnswer& want = balls.steps[i];
+    if (step.refused != want.refused)
+      judging.fail(i, "refusal", "step " + std::to_string(i) + ": " + refusal_text(step.refused) + ", not " + refusal_text(want.refused));
+    if (!(step.num_batches_tracked == want.num_batches_tracked))
+      judging.fail(i, "num_batches_tracked", "step " + std::to_string(i) + ": counter " + std::to_string(step.num_batches_tracked) + ", not " +
+                                                 std::to_string(want.num_batches_tracked));
+    for (std::size_t o = 0; o < kOutputs && v.result == Result::pass; ++o)
+      judging.compare(i, static_cast<Output>(o), tensor(step, static_cast<Output>(o)), tensor(want, static_cast<Output>(o)));
+  }
+  judging.finish();
+  return v;
+}
+
+}  // namespace truenorm::oracle

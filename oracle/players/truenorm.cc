@@ -1,0 +1,321 @@
+// Truenorm's own BatchNorm as a player: the layer for everything, and beside it the functions themselves where vectors are strided, whose bits must be the layer's.
+#include <truenorm/batch_norm.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <optional>
+
+#include "../arena.h"
+#include "players.h"
+
+namespace truenorm::oracle {
+
+namespace {
+
+truenorm::Dtype dtype_of(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::f32: return truenorm::Dtype::f32;
+    case Dtype::f64: return truenorm::Dtype::f64;
+    case Dtype::bf16: return truenorm::Dtype::bf16;
+    case Dtype::f16: break;
+  }
+  return truenorm::Dtype::f16;
+}
+
+truenorm::Isa isa_of(Isa isa) {
+  switch (isa) {
+    case Isa::best: return truenorm::Isa::best;
+    case Isa::scalar: return truenorm::Isa::scalar;
+    case Isa::sse4: return truenorm::Isa::sse4;
+    case Isa::avx2: return truenorm::Isa::avx2;
+    case Isa::avx512: return truenorm::Isa::avx512;
+    case Isa::neon: break;
+  }
+  return truenorm::Isa::neon;
+}
+
+Refusal refusal_of(Code code) {
+  switch (code) {
+    case Code::ok: return Refusal::none;
+    case Code::one_value_per_channel: return Refusal::one_value_per_channel;
+    case Code::missing_statistics: return Refusal::missing_statistics;
+    case Code::no_forward: return Refusal::no_forward;
+    case Code::shape_mismatch: return Refusal::shape_mismatch;
+    default: return Refusal::other;
+  }
+}
+
+Tensor view(const Placed& p) {
+  Tensor t;
+  t.data = p.data;
+  t.dtype = dtype_of(p.dtype);
+  t.rank = p.rank;
+  std::copy(p.size.begin(), p.size.end(), t.size.begin());
+  std::copy(p.stride.begin(), p.stride.end(), t.stride.begin());
+  return t;
+}
+
+Vector vector_view(const Placed& p) { return {p.data, dtype_of(p.dtype), p.size[0], p.stride[0]}; }
+
+std::vector<double> values_of(const ConstVector& v, Dtype dtype) {
+  std::vector<double> values(v.present() ? static_cast<std::size_t>(v.size) : 0);
+  const auto* from = static_cast<const std::byte*>(v.data);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = load(dtype, from + i * static_cast<std::size_t>(v.stride) * size_of(dtype));
+  return values;
+}
+
+void assign(const Vector& v, Dtype dtype, const std::vector<double>& values) {
+  auto* to = static_cast<std::byte*>(v.data);
+  for (std::size_t i = 0; i < values.size(); ++i) store(dtype, values[i], to + i * static_cast<std::size_t>(v.stride) * size_of(dtype));
+}
+
+bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](double p, double q) { return p == q || (std::isnan(p) && std::isnan(q)); });
+}
+
+BatchNormOptions options_of(const Problem& p) {
+  BatchNormOptions o;
+  o.num_features = p.shape.c;
+  o.eps = p.eps;
+  o.momentum = p.momentum.cumulative ? std::nullopt : std::optional(p.momentum.value);
+  o.affine = p.weight ? (p.bias ? Affine::both : Affine::weight) : (p.bias ? Affine::bias : Affine::none);
+  o.track_running_stats = p.track;
+  o.dtype = dtype_of(p.param_dtype);
+  return o;
+}
+
+/// One game: a layer and the program.
+class Game {
+ public:
+  Game(Arena& arena, const Case& c, const Inputs& inputs)
+      : arena_(arena), case_(c), problem_(c.problem), exec_(*c.exec), inputs_(inputs),
+        context_(exec_.threads, isa_of(exec_.isa)), layer_(options_of(c.problem)) {
+    assign(layer_.weight(), problem_.param_dtype, inputs.weight);
+    assign(layer_.bias(), problem_.param_dtype, inputs.bias);
+    assign(layer_.running_mean(), problem_.param_dtype, inputs.running_mean);
+    assign(layer_.running_var(), problem_.param_dtype, inputs.running_var);
+  }
+
+  Trace play() {
+    if (!context_.status().ok()) return stopped(Outcome::failed, context_.status().message());
+    if (!layer_.status().ok()) return stopped(Outcome::failed, layer_.status().message());
+    for (std::size_t i = 0; i < problem_.run.size() && trace_.outcome == Outcome::played; ++i) {
+      StepTrace step;
+      take(i, step);
+      const BatchNorm& layer = layer_;
+      step.running_mean = values_of(layer.running_mean(), problem_.param_dtype);
+      step.running_var = values_of(layer.running_var(), problem_.param_dtype);
+      if (const auto batches = layer.num_batches_tracked()) step.num_batches_tracked = static_cast<double>(*batches);
+      trace_.steps.push_back(std::move(step));
+    }
+    return std::move(trace_);
+  }
+
+ private:
+  static Trace stopped(Outcome outcome, std::string detail) {
+    Trace t;
+    t.outcome = outcome;
+    t.detail = std::move(detail);
+    return t;
+  }
+
+  void stop(Outcome outcome, std::string detail) {
+    trace_.outcome = outcome;
+    trace_.detail = std::move(detail);
+  }
+
+  void take(std::size_t i, StepTrace& step) {
+    switch (problem_.run[i].op) {
+      case Op::train:
+      case Op::eval: forward(i, step); break;
+      case Op::backward: backward(i, step); break;
+      case Op::reset_stats: settle(layer_.reset_running_stats(), step); break;
+      case Op::reset_params: settle(layer_.reset_parameters(), step); break;
+      case Op::save_load: save_load(step); break;
+      case Op::track_off: layer_.set_track_running_stats(false); break;
+      case Op::track_on: layer_.set_track_running_stats(true); break;
+    }
+  }
+
+  /// Notes a refusal; true if the call was accepted.
+  bool settle(Status status, StepTrace& step) {
+    step.refused = refusal_of(status.code);
+    if (!status.ok()) step.message = status.message();
+    return status.ok();
+  }
+
+  /// As settle(), and looks at the memory of the call.
+  bool settle_call(Status status, StepTrace& step) {
+    const bool accepted = settle(status, step);
+    if (const std::string harm = accepted ? arena_.harm() : arena_.harm_after_refusal(); !harm.empty()) stop(Outcome::memory, harm);
+    return accepted;
+  }
+
+  void forward(std::size_t i, StepTrace& step) {
+    const Shape shape = problem_.shape.with_batch(batch_of(problem_, i));
+    layer_.train(problem_.run[i].op == Op::train);
+    arena_.begin(case_);
+    const Placed& x = arena_.tensor(exec_.inplace ? Use::inout : Use::in, "x", shape, problem_.dtype, exec_.x, &inputs_.step[i]);
+    const Placed& y = exec_.inplace ? x : arena_.tensor(Use::out, "y", shape, problem_.dtype, exec_.y);
+    std::optional<BatchNorm> before;
+    if (exec_.strided_params) before.emplace(layer_);
+    if (!settle_call(layer_.forward(context_, view(x), view(y)), step)) return;
+    step.y = arena_.read(y);
+    last_ = i;
+    if (shape.numel() != 0 && (problem_.run[i].op == Op::train || !layer_.options().track_running_stats)) {
+      step.save_mean = values_of(layer_.saved_mean(), Dtype::f64);
+      step.save_invstd = values_of(layer_.saved_invstd(), Dtype::f64);
+    }
+    if (before && trace_.outcome == Outcome::played) compare_functions(i, shape, *before, step);
+  }
+
+  const Placed& parameter(Use use, std::string_view name, const ConstVector& v, std::vector<double>& values) {
+    values = values_of(v, problem_.param_dtype);
+    return arena_.vector(use, name, problem_.shape.c, problem_.param_dtype, &values);
+  }
+
+  // The functions over strided vectors must give the layer's bits.
+  void compare_functions(std::size_t i, const Shape& shape, const BatchNorm& before, const StepTrace& step) {
+    arena_.begin(case_);
+    const Placed& x = arena_.tensor(Use::in, "x", shape, problem_.dtype, exec_.x, &inputs_.step[i]);
+    const Placed& y = arena_.tensor(Use::out, "y", shape, problem_.dtype, exec_.y);
+    const bool batch = problem_.run[i].op == Op::train || !before.options().track_running_stats;
+    const bool update = problem_.run[i].op == Op::train && before.options().track_running_stats && before.running_mean().present();
+    std::vector<double> weight, bias, mean, var;
+    ConstVector w, b;
+    Vector rm, rv;
+    if (problem_.weight) w = vector_view(parameter(Use::in, "weight", before.weight(), weight));
+    if (problem_.bias) b = vector_view(parameter(Use::in, "bias", before.bias(), bias));
+    const Placed *pm = nullptr, *pv = nullptr;
+    if (update || (!batch && before.running_mean().present())) {
+      pm = &parameter(update ? Use::inout : Use::in, "running_mean", before.running_mean(), mean);
+      pv = &parameter(update ? Use::inout : Use::in, "running_var", before.running_var(), var);
+      rm = vector_view(*pm);
+      rv = vector_view(*pv);
+    }
+    Status status;
+    if (batch) {
+      const auto counted = before.num_batches_tracked().value_or(0) + 1;
+      const auto momentum = before.options().momentum;
+      ForwardTraining args{view(x), w, b, rm, rv, momentum ? *momentum : 1 / static_cast<double>(counted), problem_.eps, view(y), {}, {}};
+      status = forward_training(context_, args);
+    } else {
+      status = forward_inference(context_, {view(x), w, b, rm, rv, problem_.eps, view(y)});
+    }
+    if (!status.ok()) return stop(Outcome::failed, std::string("the functions refuse what the layer accepts: ") + status.message());
+    if (const std::string harm = arena_.harm(); !harm.empty()) return stop(Outcome::memory, harm);
+    const BatchNorm& layer = layer_;
+    const bool same = same_bits(arena_.read(y), step.y) &&
+                      (!update || (same_bits(arena_.read(*pm), values_of(layer.running_mean(), problem_.param_dtype)) &&
+                                   same_bits(arena_.read(*pv), values_of(layer.running_var(), problem_.param_dtype))));
+    if (!same) stop(Outcome::failed, "the functions over strided vectors and the layer give different bits");
+  }
+
+  void backward(std::size_t i, StepTrace& step) {
+    const Shape shape = problem_.shape.with_batch(batch_of(problem_, i));
+    arena_.begin(case_);
+    // Before any forward, and for another batch size, x has no data of its own: the offered dy stands for it.
+    const bool fits = last_ && batch_of(problem_, *last_) == shape.n;
+    const Placed& x = arena_.tensor(Use::in, "x", shape, problem_.dtype, exec_.x, fits ? &inputs_.step[*last_] : &inputs_.step[i]);
+    const bool inplace = exec_.inplace && exec_.dy == exec_.dx;
+    const Placed& dy = arena_.tensor(inplace ? Use::inout : Use::in, "dy", shape, problem_.dtype, exec_.dy, &inputs_.step[i]);
+    const Placed& dx = inplace ? dy : arena_.tensor(Use::out, "dx", shape, problem_.dtype, exec_.dx);
+    const Placed& dweight = arena_.vector(Use::out, "dweight", shape.c, problem_.param_dtype);
+    const Placed& dbias = arena_.vector(Use::out, "dbias", shape.c, problem_.param_dtype);
+    if (!settle_call(layer_.backward(context_, view(dy), view(x), view(dx), vector_view(dweight), vector_view(dbias)), step)) return;
+    step.dx = arena_.read(dx);
+    step.dweight = arena_.read(dweight);
+    step.dbias = arena_.read(dbias);
+  }
+
+  void save_load(StepTrace& step) {
+    struct Kept {
+      Vector v;
+      std::vector<double> values;
+      std::vector<std::byte> bytes;
+    };
+    const BatchNorm& layer = layer_;
+    std::array<Kept, 4> kept{Kept{layer_.weight(), {}, {}}, Kept{layer_.bias(), {}, {}}, Kept{layer_.running_mean(), {}, {}}, Kept{layer_.running_var(), {}, {}}};
+    for (Kept& k : kept) {
+      k.values = values_of(k.v, problem_.param_dtype);
+      k.bytes.resize(k.values.size() * size_of(problem_.param_dtype) + 1);
+      for (std::size_t c = 0; c < k.values.size(); ++c) store(problem_.param_dtype, k.values[c], k.bytes.data() + c * size_of(problem_.param_dtype));
+      assign(k.v, problem_.param_dtype, std::vector<double>(k.values.size(), -77));  // what is not loaded back shows
+    }
+    const auto saved = [&](const Kept& k) {
+      return k.v.present() ? ConstVector{k.bytes.data(), k.v.dtype, k.v.size, 1} : ConstVector{};
+    };
+    settle(layer_.load({saved(kept[0]), saved(kept[1]), saved(kept[2]), saved(kept[3]), layer.num_batches_tracked()}), step);
+  }
+
+  Arena& arena_;
+  const Case& case_;
+  const Problem& problem_;
+  const Exec& exec_;
+  const Inputs& inputs_;
+  Context context_;
+  BatchNorm layer_;
+  Trace trace_;
+  std::optional<std::size_t> last_;
+};
+
+class Truenorm final : public Player {
+ public:
+  std::string name() const override { return "truenorm"; }
+
+  Unsupported unsupported(const Problem&, const Exec& exec) const override {
+    const IsaList isas = available_isas();
+    if (exec.isa == Isa::best || std::find(isas.begin(), isas.end(), isa_of(exec.isa)) != isas.end()) return {};
+    return std::string("this machine or build has no ") + std::string(oracle::name(exec.isa));
+  }
+
+  // As functional.h and the kernels' doc blocks state it.
+  Contract contract(const Problem& p, const Exec& exec) const override {
+    Contract c;
+    const bool wide = p.dtype == Dtype::f64;
+    const double u = wide ? kU64 : kU32;
+    std::int64_t largest = p.shape.n;
+    for (std::size_t i = 0; i < p.run.size(); ++i) largest = std::max(largest, batch_of(p, i));
+    const double n = static_cast<double>(p.shape.with_batch(largest).per_channel());
+    // Contiguous or packed runs: blocks of 4096 f32 (2048 f64) values in 64 (32) chains, which six (five) levels add up.
+    // Channels innermost: blocks of 64 rows, one chain a channel.
+    const double lanes = wide ? 32 : 64;
+    const bool rows = exec.x == Layout::nhwc || p.shape.plane() == 1;
+    const double runs_chain = std::ceil(std::min(n, 64 * lanes) / lanes) + 7, rows_chain = std::min(n, 64.0) + 1;
+    const double chain = std::max(runs_chain, rows ? rows_chain : 0);
+    const double merges = std::ceil(n / 64);
+    c.mean = {u, u, chain + (wide ? merges : 0)};
+    c.square = c.mean;
+    c.pivoted = true;
+    c.pivot_unit = u;
+    if (n > 64) {
+      c.inflation = 2.25;
+      c.pivot_roundings = 9;
+    }
+    c.constant_exact = !wide;
+    c.mean_unit = (merges + 2) * kU64;
+    c.var_unit = 4 * (merges + 2) * kU64;
+    c.invstd_unit = c.eval_invstd_unit = 4 * kU64;
+    c.unit = u;
+    c.forward_roundings = 2;
+    c.bias_roundings = 1;
+    c.backward_roundings = 3;
+    c.dy_sum = {0, u, c.mean.chain};
+    c.dot = {u, u, c.mean.chain};
+    c.save_unit = kU64;
+    c.run_unit = kU64;
+    return c;
+  }
+
+  Trace play(const Case& c, const Inputs& inputs) override { return Game(arena_, c, inputs).play(); }
+
+ private:
+  Arena arena_;
+};
+
+}  // namespace
+
+std::unique_ptr<Player> make_truenorm() { return std::make_unique<Truenorm>(); }
+
+}  // namespace truenorm::oracle
