@@ -1,5 +1,7 @@
 #include "answer.h"
 
+#include <algorithm>
+
 #include "exact/walk.h"
 
 namespace truenorm::oracle {
@@ -9,10 +11,10 @@ std::string_view name(Output output) {
   return kNames[static_cast<std::size_t>(output)];
 }
 
-// A value that is wrong by a quarter of its natural size would still lie in the ball.
+// A value that is wrong by a quarter of its natural size would still lie in the ball, which is also wider than the spacing of subnormals.
 bool Balls::vacuous(std::size_t i) const {
   if (kind[i] == Kind::any) return true;
-  return kind[i] == Kind::finite && radius[i] > 0 && !(radius[i] <= scale[i] / 4);
+  return kind[i] == Kind::finite && radius[i] > 0 && !(radius[i] <= std::max(scale[i] / 4, 4 * min_positive));
 }
 
 std::vector<StepAnswer> semantics(const Problem& problem) {

@@ -33,7 +33,7 @@ struct Balls {
   std::vector<double> low;    // what mid's rounding left over, so that mid + low is exact to 106 bits; empty: zeros
   std::vector<Kind> kind;
   std::vector<double> scale;  // natural size of the element: the largest of the terms it is made of
-  double max_finite = 0;      // of the dtype in which the tensor is stored
+  double max_finite = 0, min_positive = 0;  // of the dtype in which the tensor is stored
 
   std::size_t size() const { return mid.size(); }
   bool vacuous(std::size_t i) const;   // the ball is so wide that it proves nothing

@@ -81,7 +81,7 @@ class Judging {
       if (tallies_[o].elements == 0 || tallies_[o].vacuous < tallies_[o].elements) continue;
       v_.result = Result::hollow;
       v_.reason = name(static_cast<Output>(o));
-      v_.detail = "every element's ball is so wide that it proves nothing";
+      v_.detail = "all " + std::to_string(tallies_[o].elements) + " balls of " + v_.reason + " are so wide that they prove nothing";
       return;
     }
   }

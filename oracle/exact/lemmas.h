@@ -32,7 +32,7 @@ inline Format format(Dtype dtype) {
   return {};
 }
 
-/// Error of one rounding to a format, of a value no larger than `size`. Higham 2002, Theorem 2.2, and half the smallest subnormal where it underflows.
-inline double store_error(const Format& f, double size) { return f.unit * size + f.min_positive / 2; }
+/// Error of one rounding to a format, of a value no larger than `size`. Higham 2002, Theorem 2.2, and a subnormal's spacing where it underflows.
+inline double store_error(const Format& f, double size) { return f.unit * size + f.min_positive; }
 
 }  // namespace truenorm::oracle::exact

@@ -128,6 +128,8 @@ Statistics batch_statistics(const Moments& m, const Contract& c, double eps) {
     return s;
   }
   s.mean.mid = m.mean;
+  s.mean.scale = std::sqrt(m.var.hi);
+  s.var.scale = std::max(eps, 0.0);  // what the variance is added to
   s.var.mid = m.var;
   const MomentRadii r = m.constant && c.constant_exact ? MomentRadii{} : c.pivoted ? about_pivots(m, c) : two_pass(m, c);
   s.mean.radius = r.mean + (m.constant ? 0 : n * kReference * m.mean_abs);
@@ -145,52 +147,66 @@ Statistics batch_statistics(const Moments& m, const Contract& c, double eps) {
   return s;
 }
 
-// Dot products: Higham 2002, eq. 3.5. A mean that is off by e moves sum((x - mean)*dy) by e*sum(dy).
-Products products(const Channel& x, const Channel& dy, const Ball& mean, const Contract& c) {
-  Products p;
-  DD sum, dot;
-  double abs_sum = 0, abs_dot = 0, ieee_sum = 0;
-  std::int64_t count = 0;
-  const bool known = mean.kind == Kind::finite;
+namespace {
+
+/// Plain sums over the pairs of a channel.
+struct PairSums {
+  DD dy, dot;
+  double abs_dy = 0, abs_dot = 0, ieee_dy = 0, ieee_dot = 0;
+  double count = 0;
+  bool ambiguous = false;  // Inf times a distance that rounding may turn to 0
+};
+
+PairSums sum_pairs(const Channel& x, const Channel& dy, const Ball& mean) {
+  PairSums s;
   for (std::int64_t n = 0; n < dy.batch; ++n) {
     const double* px = x.first + n * x.step;
     const double* pg = dy.first + n * dy.step;
-    for (std::int64_t i = 0; i < dy.plane; ++i, ++count) {
-      const double g = pg[i];
-      if (!std::isfinite(g)) {
-        p.finite = false;
-        p.has_nan |= std::isnan(g);
-        ieee_sum += g;
-        continue;
+    for (std::int64_t i = 0; i < dy.plane; ++i) {
+      const double v = px[i], g = pg[i];
+      s.count += 1;
+      s.ambiguous |= std::isinf(g);
+      s.ieee_dy += std::isfinite(g) ? 0 : g;
+      if (!std::isfinite(v) || std::isnan(g)) s.ieee_dot += v * g;
+      if (std::isfinite(g)) {
+        s.dy = s.dy + g;
+        s.abs_dy += std::abs(g);
       }
-      sum = sum + g;
-      abs_sum += std::abs(g);
-      if (!known || !std::isfinite(px[i])) continue;
-      const DD term = (DD(px[i]) - mean.mid) * DD(g);
-      dot = dot + term;
-      abs_dot += std::abs(term.hi);
+      if (mean.kind != Kind::finite || !std::isfinite(v) || !std::isfinite(g)) continue;
+      const DD term = (DD(v) - mean.mid) * DD(g);
+      s.dot = s.dot + term;
+      s.abs_dot += std::abs(term.hi);
     }
   }
-  p.dy_sum.mid = sum;
-  p.dot.mid = dot;
-  const double slack = 1 + static_cast<double>(count) * 2 * kU64;  // the absolute sums are themselves rounded
-  abs_sum *= slack;
-  p.dy_scale = abs_sum;
-  p.dot_scale = abs_dot;
+  return s;
+}
+
+}  // namespace
+
+// Dot products: Higham 2002, eq. 3.5. A mean that is off by e moves sum((x - mean)*dy) by e*sum(dy).
+Products products(const Channel& x, const Channel& dy, const Ball& mean, const Contract& c) {
+  const PairSums s = sum_pairs(x, dy, mean);
+  Products p;
+  p.dy_sum.mid = s.dy;
+  p.dot.mid = s.dot;
+  const double slack = 1 + s.count * 2 * kU64;  // the absolute sums are themselves rounded
   const double shift = mean.radius + c.pivot_unit * std::abs(mean.mid.hi);
-  abs_dot = abs_dot * slack + shift * abs_sum;
-  p.dy_sum.radius = gamma(c.dy_sum.chain, c.dy_sum.add) * abs_sum;
-  p.dy_sum.radius += c.dy_sum_store * (std::abs(sum.hi) + p.dy_sum.radius);
-  p.dot.radius = (gamma(c.dot.chain, c.dot.add) + gamma(2, c.dot.term)) * abs_dot + mean.radius * std::abs(sum.hi) + shift * p.dy_sum.radius;
-  p.dot.radius += c.dot_store * (std::abs(dot.hi) + p.dot.radius);
-  p.dot.radius += static_cast<double>(count) * (c.f32_sums ? kMinF32 : 0);
-  if (!p.finite) p.dy_sum.kind = kind_of(ieee_sum);
-  if (!p.finite || !known) p.dot.kind = p.has_nan || mean.kind != Kind::any ? Kind::nan : Kind::any;
-  if (!p.finite && !p.has_nan && known) p.dot.kind = Kind::any;  // Inf times a distance that rounding may turn to 0
-  if (c.f32_sums && abs_sum > kMaxF32 / 2 && p.finite) p.dy_sum.kind = Kind::any;
-  const bool in_range = abs_dot < (c.f32_sums ? kMaxF32 / 2 : 0x1p1000) && std::isfinite(p.dot.radius);
-  if (!in_range && p.dot.kind == Kind::finite) p.dot.kind = Kind::any;
-  if (!std::isfinite(p.dy_sum.radius) && p.dy_sum.kind == Kind::finite) p.dy_sum.kind = Kind::any;
+  const double abs_dy = s.abs_dy * slack, abs_dot = s.abs_dot * slack + shift * abs_dy;
+  p.dy_scale = abs_dy;
+  p.dot_scale = abs_dot;
+  p.dy_sum.radius = (gamma(c.dy_sum.chain, c.dy_sum.add) + s.count * kReference) * abs_dy;
+  p.dy_sum.radius += c.dy_sum_store * (std::abs(s.dy.hi) + p.dy_sum.radius);
+  p.dot.radius = (gamma(c.dot.chain, c.dot.add) + gamma(2, c.dot.term) + s.count * kReference) * abs_dot;
+  p.dot.radius += mean.radius * std::abs(s.dy.hi) + shift * p.dy_sum.radius;
+  p.dot.radius += c.dot_store * (std::abs(s.dot.hi) + p.dot.radius);
+  p.dot.radius += c.f32_sums ? s.count * kMinF32 : 0;
+  const double limit = c.f32_sums ? kMaxF32 / 2 : 0x1p1000;
+  p.dy_sum.kind = kind_of(s.ieee_dy);
+  if (p.dy_sum.kind == Kind::finite && !(abs_dy < limit && std::isfinite(p.dy_sum.radius))) p.dy_sum.kind = Kind::any;
+  p.dot.kind = mean.kind == Kind::nan ? Kind::nan : kind_of(s.ieee_dot);
+  if (p.dot.kind == Kind::nan) return p;
+  const bool known = mean.kind == Kind::finite && !s.ambiguous;
+  if (!known || (p.dot.kind == Kind::finite && !(abs_dot < limit && std::isfinite(p.dot.radius)))) p.dot.kind = Kind::any;
   return p;
 }
 

@@ -27,6 +27,7 @@ struct Ball {
   DD mid;
   double radius = 0;
   Kind kind = Kind::finite;
+  double scale = 0;                    // natural size, where it is not |mid|
   double upper() const { return std::abs(mid.hi) + radius; }
 };
 
@@ -57,8 +58,7 @@ Ball inverse_std(const Ball& var, double eps, double eps_unit, double unit, bool
 
 /// sum(dy) and sum((x - mean)*dy), exact and bounded.
 struct Products {
-  bool finite = true, has_nan = false;
-  Ball dy_sum, dot;
+  Ball dy_sum, dot;                    // where something is not finite, of the kind that IEEE arithmetic gives in any order
   double dy_scale = 0, dot_scale = 0;  // sums of the terms' magnitudes
 };
 Products products(const Channel& x, const Channel& dy, const Ball& mean, const Contract&);

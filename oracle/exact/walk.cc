@@ -29,7 +29,7 @@ double ieee(const Ball& ball) { return ball.kind == Kind::finite ? ball.mid.hi :
 Element stored(const Ball& ball, double unit, const Format& format, double carried = 0) {
   Element e;
   e.kind = ball.kind;
-  e.scale = std::abs(ball.mid.hi);
+  e.scale = std::max(ball.scale, std::abs(ball.mid.hi));
   if (ball.kind != Kind::finite) return e;
   e.terms[0] = ball.radius - carried;
   e.terms[2] = carried;
@@ -38,7 +38,7 @@ Element stored(const Ball& ball, double unit, const Format& format, double carri
   return e;
 }
 
-Ball ball_of(const Element& e) { return {DD(e.mid, e.low), e.kind == Kind::finite ? e.radius : 0, e.kind}; }
+Ball ball_of(const Element& e) { return {DD(e.mid, e.low), e.kind == Kind::finite ? e.radius : 0, e.kind, e.scale}; }
 
 Channel channel_of(const std::vector<double>& values, const Shape& shape, std::int64_t channel) {
   const std::int64_t plane = shape.plane();
@@ -47,6 +47,7 @@ Channel channel_of(const std::vector<double>& values, const Shape& shape, std::i
 
 void reserve(Balls& balls, std::size_t size, bool wide, const Format& format) {
   balls.max_finite = format.max_finite;
+  balls.min_positive = format.min_positive;
   balls.mid.resize(size);
   balls.radius.resize(size);
   balls.kind.resize(size);
@@ -144,7 +145,7 @@ void Walk::state(StepAnswer& answer) const {
       balls->low[c] = ball.mid.lo;
       balls->radius[c] = ball.radius;
       balls->kind[c] = ball.kind;
-      balls->scale[c] = std::abs(ball.mid.hi);
+      balls->scale[c] = std::max(ball.scale, std::abs(ball.mid.hi));
     }
   }
 }
@@ -247,7 +248,7 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
     }
     const DD part = DD(factor) * stat.mid * (DD(count) / DD(count - (scale == 1 ? 0 : 1)));
     const DD rest = (DD(1) - DD(factor)) * running.mid;
-    Ball next{part + rest, 0, Kind::finite};
+    Ball next{part + rest, 0, Kind::finite, std::max({stat.scale, std::abs(stat.mid.hi), running.scale, std::abs(running.mid.hi)})};
     const double fresh = std::abs(factor) * scale * stat.radius, carried = std::abs(1 - factor) * running.radius;
     const double size = std::abs(part.hi) + fresh + std::abs(rest.hi) + carried;
     const double factors = c.factor_unit * std::abs(factor) * (scale * stat.upper() + running.upper()) + c.factor_unit * (std::abs(rest.hi) + carried);
@@ -274,17 +275,19 @@ void Walk::backward(std::size_t index, StepAnswer& answer) {
     const bool empty = shape.numel() == 0;
     const Products p = empty ? Products{} : products(channel_of(x, shape, i), channel_of(dy, shape, i), mean, c);
     Element dweight = stored(p.dot, 0, param_), dbias = stored(p.dy_sum, 0, param_);
+    if (empty) dweight = dbias = {};
     if (!empty && p.dot.kind == Kind::finite && invstd.kind == Kind::finite) {
       dweight = {};
       dweight.terms[0] = p.dot.radius * invstd.upper();
       dweight.terms[1] = std::abs(p.dot.mid.hi) * invstd.radius + gamma(2, unit) * p.dot.upper() * invstd.upper();
       dweight.terms[3] = store_error(param_, p.dot.upper() * invstd.upper());
-      dweight.scale = p.dot_scale * invstd.mid.hi;
+      dweight.scale = (p.dot_scale + p.dy_scale * std::sqrt(std::max(problem_.eps, 0.0))) * invstd.mid.hi;
       finish(dweight, p.dot.mid * invstd.mid, param_);
       if (c.f32_range && p.dot.upper() * invstd.upper() > kMaxF32 / 2) dweight.kind = Kind::any;
     } else if (!empty) {
       const bool nan = p.dot.kind == Kind::nan || invstd.kind == Kind::nan;
-      dweight.kind = nan ? Kind::nan : Kind::any;
+      const bool inf = p.dot.kind != Kind::any && invstd.kind == Kind::finite && invstd.mid.hi - invstd.radius > 0;
+      dweight.kind = nan ? Kind::nan : inf ? p.dot.kind : Kind::any;
     }
     dbias.scale = p.dy_scale;
     index_ = k;

@@ -1,0 +1,174 @@
+// Model players for the tests of the judge: BatchNorm in the plainest loops, whose rounding errors are known by construction, and small defects planted in them.
+#pragma once
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "answer.h"
+#include "player.h"
+
+namespace truenorm::oracle {
+
+enum class Defect {
+  none,
+  float_carry,        // sums carried in float where the contract says double
+  biased_running,     // running_var takes the biased variance
+  eps_outside_root,   // 1/(sqrt(var) + eps)
+  raw_moments,        // E[x^2] - E[x]^2
+  factor_swapped,     // momentum weighs the old value
+  dropped_projection, // dx without the term of sum((x - mean)*dy)
+};
+
+/// Real: the type of every sum and operation. Values come as doubles and are rounded to the case's dtypes where they are stored.
+template <class Real>
+class Model final : public Player {
+ public:
+  explicit Model(Defect defect = Defect::none) : defect_(defect) {}
+  std::string name() const override { return "model"; }
+  Unsupported unsupported(const Problem&, const Exec&) const override { return {}; }
+
+  Contract contract(const Problem& p, const Exec&) const override {
+    constexpr double u = sizeof(Real) == 4 ? kU32 : kU64;
+    std::int64_t n = 0;
+    for (std::size_t i = 0; i < p.run.size(); ++i)
+      n = std::max(n, p.shape.with_batch(batch_of(p, i)).per_channel());
+    Contract c;
+    c.mean = c.dy_sum = {0, u, static_cast<double>(n)};
+    c.square = c.dot = {u, u, static_cast<double>(n)};
+    c.mean_unit = c.var_unit = c.eps_unit = u;  // one division each; eps becomes a Real
+    c.invstd_unit = c.eval_invstd_unit = 3 * u; // sum, root, quotient
+    c.unit = u;
+    c.forward_roundings = 3;
+    c.backward_roundings = 8;
+    c.run_unit = c.factor_unit = u;
+    c.save_unit = u;
+    c.f32_range = c.f32_sums = sizeof(Real) == 4;
+    return c;
+  }
+
+  Trace play(const Case& c, const Inputs& in) override {
+    const Problem& p = c.problem;
+    Trace trace;
+    weight_ = in.weight;
+    bias_ = in.bias;
+    mean_ = in.running_mean;
+    var_ = in.running_var;
+    bool track = p.track;
+    std::size_t last = 0;
+    const std::vector<StepAnswer> rules = semantics(p);
+    for (std::size_t i = 0; i < p.run.size(); ++i) {
+      StepTrace step;
+      step.refused = rules[i].refused;
+      step.num_batches_tracked = rules[i].num_batches_tracked;
+      const Op op = p.run[i].op;
+      const Shape shape = p.shape.with_batch(batch_of(p, i));
+      if (step.refused == Refusal::none) {
+        if (op == Op::train || op == Op::eval) {
+          last = i;
+          const double batches = step.num_batches_tracked;
+          const double factor = p.momentum.cumulative ? 1 / batches : p.momentum.value;
+          forward(p, shape, in.step[i], op == Op::train || !track, op == Op::train && track && p.track, factor, step);
+        }
+        if (op == Op::backward) backward(p, shape, in.step[last], in.step[i], step);
+        if (op == Op::track_off) track = false;
+        if (op == Op::track_on) track = true;
+        if ((op == Op::reset_stats || op == Op::reset_params) && track) {
+          for (double& v : mean_) v = 0;
+          for (double& v : var_) v = 1;
+        }
+        if (op == Op::reset_params) {
+          for (double& v : weight_) v = 1;
+          for (double& v : bias_) v = 0;
+        }
+      }
+      step.running_mean = mean_;
+      step.running_var = var_;
+      trace.steps.push_back(std::move(step));
+    }
+    return trace;
+  }
+
+ private:
+  template <class F>
+  static void each(const Shape& s, std::size_t channel, F&& f) {
+    const auto plane = static_cast<std::size_t>(s.plane()), channels = static_cast<std::size_t>(s.c);
+    for (std::size_t n = 0; n < static_cast<std::size_t>(s.n); ++n)
+      for (std::size_t i = 0; i < plane; ++i) f((n * channels + channel) * plane + i);
+  }
+
+  Real carry(Real v) const { return defect_ == Defect::float_carry ? static_cast<Real>(static_cast<float>(v)) : v; }
+
+  Real invstd(Real var, Real eps, bool training) const {
+    if (training && var == 0 && eps == 0) return 0;
+    if (defect_ == Defect::eps_outside_root) return 1 / (std::sqrt(var) + eps);
+    return 1 / std::sqrt(var + eps);
+  }
+
+  void forward(const Problem& p, const Shape& s, const std::vector<double>& x, bool batch, bool update, double factor, StepTrace& step) {
+    step.y.resize(static_cast<std::size_t>(s.numel()));
+    used_mean_.assign(static_cast<std::size_t>(s.c), 0);
+    used_invstd_ = used_mean_;
+    used_weight_ = weight_;
+    batch_ = batch;
+    if (s.numel() == 0) return;
+    const Real n = static_cast<Real>(s.per_channel()), eps = static_cast<Real>(p.eps);
+    for (std::size_t c = 0; c < used_mean_.size(); ++c) {
+      Real m = batch ? 0 : static_cast<Real>(mean_[c]), v = batch ? 0 : static_cast<Real>(var_[c]);
+      if (batch) {
+        Real squares = 0;
+        each(s, c, [&](std::size_t i) { m = carry(m + static_cast<Real>(x[i])); });
+        m /= n;
+        each(s, c, [&](std::size_t i) {
+          const Real d = defect_ == Defect::raw_moments ? static_cast<Real>(x[i]) : static_cast<Real>(x[i]) - m;
+          squares = carry(squares + d * d);
+        });
+        v = squares / n;
+        if (defect_ == Defect::raw_moments) v -= m * m;
+      }
+      const Real k = invstd(v, eps, batch), w = weight_.empty() ? 1 : static_cast<Real>(weight_[c]), b = bias_.empty() ? 0 : static_cast<Real>(bias_[c]);
+      each(s, c, [&](std::size_t i) { step.y[i] = round_to(p.dtype, static_cast<double>((static_cast<Real>(x[i]) - m) * k * w + b)); });
+      used_mean_[c] = m;
+      used_invstd_[c] = k;
+      if (!update) continue;
+      Real f = static_cast<Real>(factor);
+      if (defect_ == Defect::factor_swapped) f = 1 - f;
+      const Real unbiased = defect_ == Defect::biased_running ? v : v * n / (n - 1);
+      mean_[c] = round_to(p.param_dtype, static_cast<double>(f * m + (1 - f) * static_cast<Real>(mean_[c])));
+      var_[c] = round_to(p.param_dtype, static_cast<double>(f * unbiased + (1 - f) * static_cast<Real>(var_[c])));
+    }
+    if (!batch) return;
+    step.save_mean.assign(used_mean_.begin(), used_mean_.end());
+    step.save_invstd.assign(used_invstd_.begin(), used_invstd_.end());
+  }
+
+  void backward(const Problem& p, const Shape& s, const std::vector<double>& x, const std::vector<double>& dy, StepTrace& step) {
+    step.dx.resize(static_cast<std::size_t>(s.numel()));
+    step.dweight.resize(static_cast<std::size_t>(s.c));
+    step.dbias = step.dweight;
+    if (s.numel() == 0) return;
+    const Real n = static_cast<Real>(s.per_channel());
+    for (std::size_t c = 0; c < step.dweight.size(); ++c) {
+      const Real m = used_mean_[c], k = used_invstd_[c], w = used_weight_.empty() ? 1 : static_cast<Real>(used_weight_[c]);
+      Real sum = 0, dot = 0;
+      each(s, c, [&](std::size_t i) {
+        sum = carry(sum + static_cast<Real>(dy[i]));
+        dot = carry(dot + (static_cast<Real>(x[i]) - m) * static_cast<Real>(dy[i]));
+      });
+      step.dweight[c] = round_to(p.param_dtype, static_cast<double>(dot * k));
+      step.dbias[c] = round_to(p.param_dtype, static_cast<double>(sum));
+      each(s, c, [&](std::size_t i) {
+        const Real g = static_cast<Real>(dy[i]);
+        const Real projection = defect_ == Defect::dropped_projection ? 0 : (static_cast<Real>(x[i]) - m) * k * k * (dot / n);
+        step.dx[i] = round_to(p.dtype, static_cast<double>(batch_ ? (g - sum / n - projection) * k * w : g * w * k));
+      });
+    }
+  }
+
+  Defect defect_;
+  std::vector<double> weight_, bias_, mean_, var_, used_weight_;
+  std::vector<Real> used_mean_, used_invstd_;
+  bool batch_ = true;
+};
+
+}  // namespace truenorm::oracle
