@@ -1,0 +1,350 @@
+#include "libtorch.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/from_blob.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/generated/Functions.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/serialize.h>
+#include <torch/version.h>
+
+#include <array>
+#include <exception>
+#include <sstream>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "../arena.h"
+#include "libtorch_contract.h"
+
+// Semantics come from the module API, forward by forward, and gradients from autograd, as a user of
+// LibTorch would have them. save_mean and save_invstd are the tensors that the autograd node of
+// that very forward has saved: nothing is computed a second time.
+
+#ifndef TRUENORM_LIBTORCH_VERSION
+#define TRUENORM_LIBTORCH_VERSION TORCH_VERSION
+#endif
+
+namespace truenorm::oracle {
+namespace {
+
+namespace nn = torch::nn;
+
+constexpr LibTorchVersion kVersion{TORCH_VERSION_MAJOR, TORCH_VERSION_MINOR};
+
+at::ScalarType scalar_type(Dtype d) {
+  switch (d) {
+    case Dtype::f32:
+      return at::kFloat;
+    case Dtype::f64:
+      return at::kDouble;
+    case Dtype::bf16:
+      return at::kBFloat16;
+    case Dtype::f16:
+      return at::kHalf;
+  }
+  return at::kFloat;
+}
+
+at::Tensor tensor_at(const Placed& p) {
+  const auto rank = static_cast<std::size_t>(p.rank);
+  return at::from_blob(p.data, at::IntArrayRef(p.size.data(), rank),
+                       at::IntArrayRef(p.stride.data(), rank),
+                       at::TensorOptions().dtype(scalar_type(p.dtype)));
+}
+
+/// Logical order, every value exact; empty for an undefined tensor.
+std::vector<double> values_of(const at::Tensor& t) {
+  if (!t.defined()) return {};
+  const at::Tensor wide = t.detach().to(at::kDouble).contiguous();
+  const double* from = wide.data_ptr<double>();
+  return {from, from + wide.numel()};
+}
+
+/// LibTorch's words to the class of refusal. The texts are the same in 1.13 and 2.6.
+Refusal classify(std::string_view words) {
+  const std::array<std::pair<std::string_view, Refusal>, 7> table{{
+      {"Expected more than 1 value per channel when training", Refusal::one_value_per_channel},
+      {"running_mean must be defined in evaluation mode", Refusal::missing_statistics},
+      {"running_var must be defined in evaluation mode", Refusal::missing_statistics},
+      {"Expected a proper Tensor but got None", Refusal::missing_statistics},
+      {"has been modified by an inplace operation", Refusal::stale_forward},
+      {"invalid gradient at index", Refusal::shape_mismatch},
+      {"Mismatch in shape", Refusal::shape_mismatch},
+  }};
+  for (const auto& [text, refusal] : table) {
+    if (words.find(text) != std::string_view::npos) return refusal;
+  }
+  return Refusal::other;
+}
+
+void refuse(StepTrace& step, std::string words) {
+  step.refused = classify(words);
+  step.message = std::move(words);
+}
+
+/// Runs one call of LibTorch; a refusal is noted in the step.
+template <class Call>
+bool accepted(StepTrace& step, Call call) {
+  try {
+    call();
+    return true;
+  } catch (const c10::Error& e) {
+    refuse(step, e.what_without_backtrace());
+  } catch (const std::exception& e) {
+    refuse(step, e.what());
+  }
+  return false;
+}
+
+using Module = std::variant<nn::BatchNorm1d, nn::BatchNorm2d, nn::BatchNorm3d>;
+
+Module make_module(const Problem& p) {
+  nn::BatchNormOptions options(p.shape.c);
+  options.eps(p.eps).affine(p.weight || p.bias).track_running_stats(p.track);
+  if (p.momentum.cumulative) {
+    options.momentum(c10::nullopt);
+  } else {
+    options.momentum(p.momentum.value);
+  }
+  if (p.shape.spatial_rank <= 1) return nn::BatchNorm1d(options);
+  if (p.shape.spatial_rank == 2) return nn::BatchNorm2d(options);
+  return nn::BatchNorm3d(options);
+}
+
+/// One layer during one program. The arenas outlive it: the graph of the last forward reads x where
+/// it lies.
+class Session {
+ public:
+  struct Memory {
+    Arena parameters, dy;
+    std::array<Arena, 2> x;  // of the last accepted forward, and of the one under way
+  };
+
+  Session(const Case& c, const Inputs& inputs, Memory& memory);
+  StepTrace play(std::size_t index);
+  const std::string& harm() const { return harm_; }
+
+ private:
+  template <class Visit>
+  decltype(auto) with(Visit visit) {
+    return std::visit([&](auto& m) -> decltype(auto) { return visit(*m); }, module_);
+  }
+  void adopt(at::Tensor& ours, std::string_view name, const std::vector<double>& values);
+  void forward(StepTrace& step, std::size_t index);
+  void backward(StepTrace& step, std::size_t index);
+  void reset_parameters(StepTrace& step);
+  void save_load(StepTrace& step);
+  void note(StepTrace& step);
+  void blame(std::string_view when, std::string harm) {
+    if (harm_.empty() && !harm.empty()) harm_ = std::string(when) + ": " + harm;
+  }
+
+  const Case& case_;
+  const Problem& problem_;
+  const Inputs& inputs_;
+  Memory& memory_;
+  Module module_;
+  at::Tensor x_, y_;       // of the last accepted forward
+  std::size_t spare_ = 0;  // the arena of the next x
+  std::string harm_;
+};
+
+Session::Session(const Case& c, const Inputs& inputs, Memory& memory)
+    : case_(c),
+      problem_(c.problem),
+      inputs_(inputs),
+      memory_(memory),
+      module_(make_module(c.problem)) {
+  memory_.parameters.begin(c);
+  with([&](auto& m) {
+    adopt(m.weight, "weight", inputs.weight);
+    adopt(m.bias, "bias", inputs.bias);
+    adopt(m.running_mean, "running_mean", inputs.running_mean);
+    adopt(m.running_var, "running_var", inputs.running_var);
+    // An affine module has both; the functions below it take either, and forward() hands them what
+    // the members hold.
+    if (!problem_.weight) m.weight = at::Tensor();
+    if (!problem_.bias) m.bias = at::Tensor();
+  });
+}
+
+/// Gives a tensor of the module the case's dtype, strides, memory and values. set_data keeps its
+/// identity, so that saving and loading see it; Module::to() would turn num_batches_tracked into a
+/// float, too.
+void Session::adopt(at::Tensor& ours, std::string_view name, const std::vector<double>& values) {
+  if (!ours.defined()) return;
+  std::vector<double> filled = values;
+  filled.resize(static_cast<std::size_t>(problem_.shape.c));
+  const Placed& place =
+      memory_.parameters.vector(Use::inout, name, problem_.shape.c, problem_.param_dtype, &filled);
+  ours.set_data(tensor_at(place));
+}
+
+void Session::forward(StepTrace& step, std::size_t index) {
+  const Step& what = problem_.run[index];
+  Arena& arena = memory_.x[spare_];
+  arena.begin(case_);
+  const Shape shape = problem_.shape.with_batch(batch_of(problem_, index));
+  at::Tensor x = tensor_at(
+      arena.tensor(Use::in, "x", shape, problem_.dtype, case_.exec->x, &inputs_.step[index]));
+  x.set_requires_grad(true);
+  at::Tensor y;
+  const bool ok = accepted(step, [&] {
+    with([&](auto& m) {
+      m.train(what.op == Op::train);
+      y = m.forward(x);
+    });
+  });
+  blame("forward", arena.harm());
+  if (!ok) return;
+  spare_ = 1 - spare_;
+  x_ = std::move(x);
+  y_ = std::move(y);
+  step.y = values_of(y_);
+  if (what.op != Op::train) return;
+  // An empty batch never reaches native_batch_norm: it has another node and saves nothing.
+  if (const auto node =
+          std::dynamic_pointer_cast<torch::autograd::generated::NativeBatchNormBackward0>(
+              y_.grad_fn())) {
+    step.save_mean = values_of(node->result1_.unpack(node));
+    step.save_invstd = values_of(node->result2_.unpack(node));
+  }
+}
+
+void Session::backward(StepTrace& step, std::size_t index) {
+  if (!y_.defined()) {
+    step.refused = Refusal::no_forward;
+    step.message = "no forward was accepted before (the player's own check)";
+    return;
+  }
+  memory_.dy.begin(case_);
+  const Shape shape = problem_.shape.with_batch(batch_of(problem_, index));
+  const at::Tensor dy = tensor_at(memory_.dy.tensor(Use::in, "dy", shape, problem_.dtype,
+                                                    case_.exec->dy, &inputs_.step[index]));
+  std::vector<at::Tensor> of{x_};
+  std::vector<std::vector<double>*> to{&step.dx};
+  with([&](auto& m) {
+    if (m.weight.defined()) of.push_back(m.weight), to.push_back(&step.dweight);
+    if (m.bias.defined()) of.push_back(m.bias), to.push_back(&step.dbias);
+  });
+  const bool ok = accepted(step, [&] {
+    // grad() returns the gradients of this call alone: nothing accumulates. The graph is kept for a
+    // second backward.
+    const auto grads = torch::autograd::grad({y_}, of, {dy}, /*retain_graph=*/true,
+                                             /*create_graph=*/false, /*allow_unused=*/true);
+    for (std::size_t i = 0; i < of.size(); ++i) *to[i] = values_of(grads[i]);
+  });
+  blame("backward", memory_.dy.harm());
+  if (ok) blame("backward", memory_.x[1 - spare_].harm());
+}
+
+/// The module's own reset_parameters(), but for a module that has lost one of its two parameters,
+/// which it would not survive.
+void Session::reset_parameters(StepTrace& step) {
+  accepted(step, [&] {
+    with([&](auto& m) {
+      if (problem_.weight == problem_.bias) return m.reset_parameters();
+      m.reset_running_stats();
+      if (problem_.weight) nn::init::ones_(m.weight);
+      if (problem_.bias) nn::init::zeros_(m.bias);
+    });
+  });
+}
+
+void Session::save_load(StepTrace& step) {
+  accepted(step, [&] {
+    std::stringstream archive;
+    std::visit([&](auto& holder) { torch::save(holder, archive); }, module_);
+    with([&](auto& m) {
+      torch::NoGradGuard no_grad;
+      for (at::Tensor& t : m.parameters()) t.fill_(-77);
+      for (at::Tensor& t : m.buffers()) t.fill_(-77);
+    });
+    std::visit([&](auto& holder) { torch::load(holder, archive); }, module_);
+  });
+}
+
+/// The state after a step.
+void Session::note(StepTrace& step) {
+  with([&](auto& m) {
+    step.running_mean = values_of(m.running_mean);
+    step.running_var = values_of(m.running_var);
+    if (m.num_batches_tracked.defined())
+      step.num_batches_tracked = m.num_batches_tracked.template item<double>();
+  });
+  blame("state", memory_.parameters.harm());
+}
+
+StepTrace Session::play(std::size_t index) {
+  StepTrace step;
+  switch (problem_.run[index].op) {
+    case Op::train:
+    case Op::eval:
+      forward(step, index);
+      break;
+    case Op::backward:
+      backward(step, index);
+      break;
+    case Op::reset_stats:
+      accepted(step, [&] { with([](auto& m) { m.reset_running_stats(); }); });
+      break;
+    case Op::reset_params:
+      reset_parameters(step);
+      break;
+    case Op::save_load:
+      save_load(step);
+      break;
+    case Op::track_off:
+      with([](auto& m) { m.options.track_running_stats(false); });
+      break;
+    case Op::track_on:
+      with([](auto& m) { m.options.track_running_stats(true); });
+      break;
+  }
+  note(step);
+  return step;
+}
+
+class LibTorch final : public Player {
+ public:
+  std::string name() const override { return "libtorch"; }
+  std::string version() const override { return TRUENORM_LIBTORCH_VERSION; }
+
+  Unsupported unsupported(const Problem& p, const Exec&) const override {
+    if (p.dtype == Dtype::f16 && !kVersion.has_f16())
+      return "LibTorch 1.13 has no f16 BatchNorm on CPU";
+    return {};
+  }
+
+  Contract contract(const Problem& p, const Exec& e) const override {
+    return libtorch_contract(p, e, kVersion);
+  }
+
+  Trace play(const Case& c, const Inputs& inputs) override {
+    Trace trace;
+    try {
+      at::set_num_threads(c.exec->threads);
+      Session session(c, inputs, memory_);
+      for (std::size_t i = 0; i < c.problem.run.size(); ++i) trace.steps.push_back(session.play(i));
+      if (!session.harm().empty()) {
+        trace.outcome = Outcome::memory;
+        trace.detail = session.harm();
+      }
+    } catch (const std::exception& e) {
+      trace.outcome = Outcome::failed;
+      trace.detail = e.what();
+    }
+    return trace;
+  }
+
+ private:
+  Session::Memory memory_;
+};
+
+}  // namespace
+
+std::unique_ptr<Player> make_libtorch() { return std::make_unique<LibTorch>(); }
+
+}  // namespace truenorm::oracle
