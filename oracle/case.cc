@@ -143,8 +143,8 @@ std::string_view run_defect(const Problem& problem) {
 }
 
 std::string_view exec_defect(const Exec& exec) {
-  if (exec.y == Layout::expanded) return "y: an output cannot be expanded";
-  if (exec.dx == Layout::expanded) return "dx: an output cannot be expanded";
+  if (exec.y == Layout::expanded) return "y: for an output, any layout but expanded";
+  if (exec.dx == Layout::expanded) return "dx: for an output, any layout but expanded";
   if (exec.threads < 1 || exec.threads > kMaxThreads) return "thr: threads from 1 to 64";
   if (exec.skew < 0 || exec.skew > kMaxSkew) return "skew: elements from 0 to 63";
   if (exec.inplace && (exec.x != exec.y || exec.x == Layout::expanded))

@@ -30,6 +30,12 @@ constexpr double power_of_two(int exponent) {
   return std::bit_cast<double>(static_cast<std::uint64_t>(exponent + 1023) << 52);
 }
 
+constexpr bool is_prime(std::int64_t value) {
+  for (std::int64_t d = 2; d * d <= value; ++d)
+    if (value % d == 0) return false;
+  return value >= 2;
+}
+
 /// Natural logarithm of a normal x > 0, within a few units in the last place.
 double portable_log(double x);
 

@@ -15,6 +15,11 @@ namespace truenorm::oracle {
 /// by a fixed stride (0: all of them).
 std::vector<Case> small_worlds(std::size_t budget);
 
+/// The same one by one, for walks over all of them (some four million): index in
+/// 0..small_world_count()-1.
+std::uint64_t small_world_count();
+Case small_world(std::uint64_t index);
+
 /// Shapes along SIMD edges: channels and planes at multiples of 4..64 and one off, every layout and
 /// dtype.
 std::vector<Case> simd_edges();
@@ -38,12 +43,12 @@ class Census {
   void add(const Case&);
   void add(const Census&);
   std::uint64_t total() const { return total_; }
-  const std::map<std::pair<std::string, std::string>, std::uint64_t>& counts() const {
-    return counts_;
-  }  // every class, empty ones too
+  /// Every class by (area, name), empty ones too.
+  std::map<std::pair<std::string, std::string>, std::uint64_t> counts() const;
+
  private:
   std::uint64_t total_ = 0;
-  std::map<std::pair<std::string, std::string>, std::uint64_t> counts_;
+  std::vector<std::uint64_t> counts_;  // in the order of classes()
 };
 
 }  // namespace truenorm::oracle
