@@ -10,7 +10,9 @@
 #include <sys/prctl.h>
 #endif
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <optional>
@@ -30,8 +32,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::string_view kPlay = "play ", kAsk = "ask ";
-constexpr std::size_t kMaxRequest = std::size_t{1} << 20;
+constexpr std::string_view kPlay = "play ", kWith = "with ", kAsk = "ask ";
+constexpr std::size_t kMaxRequest = std::size_t{1} << 30;  // literal inputs take 16 digits a value
 constexpr auto kStart = std::chrono::seconds(60);  // to load a large library on a busy machine
 constexpr auto kFarewell =
     std::chrono::seconds(2);  // to leave after the end of file, before being killed
@@ -41,14 +43,15 @@ constexpr auto kFarewell =
 /// The next line, without its end; false at end of file or on an error of the descriptor. A line
 /// over kMaxRequest comes back cut.
 bool read_line(int in, std::string& pending, std::string& line) {
-  for (;;) {
-    const std::size_t end = pending.find('\n');
+  for (std::size_t searched = 0;;) {
+    const std::size_t end = pending.find('\n', searched);
+    searched = pending.size();
     if (end != std::string::npos || pending.size() > kMaxRequest) {
       line = pending.substr(0, end);
       pending.erase(0, end == std::string::npos ? end : end + 1);
       return true;
     }
-    char chunk[4096];
+    char chunk[65536];
     const ssize_t n = ::read(in, chunk, sizeof chunk);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return false;
@@ -74,11 +77,17 @@ wire::Message malformed(std::string what) {
 }
 
 wire::Message reply_to(Player& player, std::string_view request) {
-  const bool play = request.starts_with(kPlay);
-  if (!play && !request.starts_with(kAsk))
-    return malformed("a request begins with 'play' or 'ask'");
-  request.remove_prefix(play ? kPlay.size() : kAsk.size());
+  const bool ask = request.starts_with(kAsk), with = request.starts_with(kWith);
+  if (!ask && !with && !request.starts_with(kPlay))
+    return malformed("a request begins with 'play', 'with' or 'ask'");
+  request.remove_prefix(request.find(' ') + 1);
   try {
+    std::optional<Inputs> literal;
+    if (with) {
+      const std::size_t end = std::min(request.find(' '), request.size());
+      literal = wire::from_word(request.substr(0, end));
+      request.remove_prefix(end);
+    }
     const Case c = parse(request);
     if (!c.exec) return malformed("a player needs a case with its right side");
     wire::Message m;
@@ -86,7 +95,7 @@ wire::Message reply_to(Player& player, std::string_view request) {
     m.unsupported = player.unsupported(c.problem, *c.exec);
     if (!m.unsupported.empty()) return m;
     m.contract = player.contract(c.problem, *c.exec);
-    if (play) m.trace = player.play(c, make_inputs(c));
+    if (!ask) m.trace = player.play(c, literal ? *literal : make_inputs(c));
     return m;
   } catch (const std::exception& e) {
     return malformed(e.what());
@@ -126,8 +135,20 @@ Ending describe(int status, const std::string& program) {
   return {false, "exit status " + std::to_string(code)};
 }
 
+/// The parent's environment for the worker. Its OpenMP threads sleep while they wait: spinning
+/// would take the cores from the judge, and what is timed here is patience only.
+std::vector<char*> environment() {
+  static char passive[] = "OMP_WAIT_POLICY=passive";
+  std::vector<char*> all;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry)
+    all.push_back(*entry);
+  if (std::getenv("OMP_WAIT_POLICY") == nullptr) all.push_back(passive);
+  all.push_back(nullptr);
+  return all;
+}
+
 /// Only async-signal-safe calls: other threads of the parent may hold any lock.
-[[noreturn]] void become_worker(int socket, char* const* argv, pid_t parent) {
+[[noreturn]] void become_worker(int socket, char* const* argv, char** environment, pid_t parent) {
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -139,6 +160,7 @@ Ending describe(int status, const std::string& program) {
   static_cast<void>(parent);
 #endif
   if (::dup2(socket, STDIN_FILENO) < 0 || ::dup2(socket, STDOUT_FILENO) < 0) ::_exit(126);
+  environ = environment;
   ::execvp(argv[0], argv);
   ::_exit(127);
 }
@@ -182,7 +204,7 @@ struct RemotePlayer::Impl {
   bool wait_for(short events);
   bool read_exactly(char* to, std::size_t n);
   bool read_message(wire::Message&);
-  bool request(std::string_view verb, const Case&);
+  bool request(std::string verb, const Case&);
   Reply reply();
   const Reply& ask(const Problem&, const Exec&);
 };
@@ -237,13 +259,14 @@ bool RemotePlayer::Impl::start() {
   std::vector<char*> words;
   for (std::string& word : argv) words.push_back(word.data());
   words.push_back(nullptr);
+  std::vector<char*> surroundings = environment();
   // A socket that is descriptor 0 or 1 itself would lose its close-on-exec flag at the wrong
   // moment.
   const int theirs = ::fcntl(ends[1], F_DUPFD_CLOEXEC, 3);
   ::close(ends[1]);
   const pid_t parent = ::getpid();
   const pid_t child = theirs < 0 ? -1 : ::fork();
-  if (child == 0) become_worker(theirs, words.data(), parent);
+  if (child == 0) become_worker(theirs, words.data(), surroundings.data(), parent);
   const int why = errno;
   if (theirs >= 0) ::close(theirs);
   socket = ends[0];
@@ -318,11 +341,11 @@ bool RemotePlayer::Impl::read_message(wire::Message& message) {
   }
 }
 
-bool RemotePlayer::Impl::request(std::string_view verb, const Case& c) {
+bool RemotePlayer::Impl::request(std::string verb, const Case& c) {
   if (awaiting) lose(Outcome::failed, "the answer to the case before was never taken");
   if (!start()) return false;
   deadline = Clock::now() + timeout;
-  const std::string line = std::string(verb) + print(c) + '\n';
+  const std::string line = std::move(verb) + print(c) + '\n';
   std::string_view rest = line;
   while (!rest.empty()) {
     const ssize_t n = ::send(socket, rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -364,7 +387,7 @@ RemotePlayer::Reply RemotePlayer::Impl::reply() {
 const RemotePlayer::Reply& RemotePlayer::Impl::ask(const Problem& problem, const Exec& exec) {
   Case c{problem, exec};
   if (asked && *asked == c) return answer;
-  request(kAsk, c);
+  request(std::string(kAsk), c);
   answer = reply();
   asked = std::move(c);
   return answer;
@@ -416,7 +439,11 @@ Trace RemotePlayer::play(const Case& c, const Inputs&) {
   return receive().trace;
 }
 
-void RemotePlayer::send(const Case& c) { impl_->request(kPlay, c); }
+void RemotePlayer::send(const Case& c, const Inputs* literal) {
+  impl_->request(
+      literal != nullptr ? std::string(kWith) + wire::to_word(*literal) + ' ' : std::string(kPlay),
+      c);
+}
 
 RemotePlayer::Reply RemotePlayer::receive() { return impl_->reply(); }
 

@@ -1,4 +1,5 @@
-// A player in a process of its own: case lines go in, traces come back. A crash or a hang is an outcome of that case, and the next case meets a new process.
+// A player in a process of its own: case lines go in, traces come back. A crash or a hang is an
+// outcome of that case, and the next case meets a new process.
 #pragma once
 
 #include <chrono>
@@ -10,33 +11,39 @@
 
 namespace truenorm::oracle {
 
-/// The worker's side: answers requests on two file descriptors until end of file. Returns the exit status of the process.
+/// The worker's side: answers requests on two file descriptors until end of file. Returns the exit
+/// status of the process.
 int serve(Player&, int in, int out);
 
-/// The parent's side. Starts `argv` on first use and again after each death. unsupported() and contract() are asked of the worker, too,
-/// so the parent needs nothing of the player's library. One conversation at a time: not thread-safe; use one RemotePlayer a thread.
+/// The parent's side. Starts `argv` on first use and again after each death. unsupported() and
+/// contract() are asked of the worker, too, so the parent needs nothing of the player's library.
+/// One conversation at a time: not thread-safe; use one RemotePlayer a thread.
 class RemotePlayer final : public Player {
  public:
-  explicit RemotePlayer(std::vector<std::string> argv, std::chrono::milliseconds timeout = std::chrono::seconds(10));
+  explicit RemotePlayer(std::vector<std::string> argv,
+                        std::chrono::milliseconds timeout = std::chrono::seconds(10));
   ~RemotePlayer() override;
 
-  std::string name() const override;      // as the worker says at its start; starts it if need be
+  std::string name() const override;  // as the worker says at its start; starts it if need be
   std::string version() const override;
   Unsupported unsupported(const Problem&, const Exec&) const override;
   Contract contract(const Problem&, const Exec&) const override;
-  Trace play(const Case&, const Inputs&) override;  // the worker makes the inputs again from the case; `Inputs` is not sent
+  Trace play(const Case&, const Inputs&)
+      override;  // the worker makes the inputs again from the case; `Inputs` is not sent
 
-  /// Split form of play(), so that the parent can compute the exact answer meanwhile: everything about a case in one exchange.
+  /// Split form of play(), so that the parent can compute the exact answer meanwhile: everything
+  /// about a case in one exchange.
   struct Reply {
-    Unsupported unsupported;   // not empty: nothing was played
+    Unsupported unsupported;  // not empty: nothing was played
     Contract contract;
     Trace trace;
   };
-  void send(const Case&);
+  /// `literal`: inputs to play instead of those that the case describes.
+  void send(const Case&, const Inputs* literal = nullptr);
   Reply receive();
 
-  int restarts() const;        // processes that died or were killed so far
-  int pid() const;             // of the running worker, 0 if there is none
+  int restarts() const;  // processes that died or were killed so far
+  int pid() const;       // of the running worker, 0 if there is none
 
  private:
   struct Impl;

@@ -75,6 +75,17 @@ class Reader {
   std::string_view bytes_;
 };
 
+template <class Given, class Visit>
+void each_input(Given& inputs, Visit visit) {
+  visit(inputs.weight);
+  visit(inputs.bias);
+  visit(inputs.running_mean);
+  visit(inputs.running_var);
+  for (auto& step : inputs.step) visit(step);
+}
+
+constexpr std::string_view kDigits = "0123456789abcdef";
+
 // One list of a step's tensors for both directions, so that they cannot drift apart.
 template <class Step, class Visit>
 void each_tensor(Step& step, Visit visit) {
@@ -158,6 +169,38 @@ Message decode(std::string_view body) {
   }
   if (!from.at_end()) throw Error("a reply is longer than its contents");
   return message;
+}
+
+std::string to_word(const Inputs& inputs) {
+  Writer to;
+  to.raw(std::uint64_t{inputs.step.size()});
+  each_input(inputs, [&](const std::vector<double>& v) { to.numbers(v); });
+  std::string word;
+  word.reserve(2 * to.bytes().size());
+  for (const char c : to.bytes()) {
+    const auto byte = static_cast<unsigned char>(c);
+    word += kDigits[byte >> 4];
+    word += kDigits[byte & 15];
+  }
+  return word;
+}
+
+Inputs from_word(std::string_view word) {
+  if (word.size() % 2 != 0) throw Error("half a byte in the inputs");
+  std::string bytes;
+  bytes.reserve(word.size() / 2);
+  for (std::size_t i = 0; i < word.size(); i += 2) {
+    const std::size_t high = kDigits.find(word[i]), low = kDigits.find(word[i + 1]);
+    if (high == kDigits.npos || low == kDigits.npos)
+      throw Error("inputs that are no hexadecimal digits");
+    bytes += static_cast<char>(high << 4 | low);
+  }
+  Reader from(bytes);
+  Inputs inputs;
+  inputs.step.resize(from.count(sizeof(std::uint64_t)));
+  each_input(inputs, [&](std::vector<double>& v) { from.numbers(v); });
+  if (!from.at_end()) throw Error("inputs longer than their contents");
+  return inputs;
 }
 
 }  // namespace truenorm::oracle::wire

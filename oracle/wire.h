@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "contract.h"
+#include "data.h"
 #include "player.h"
 
 namespace truenorm::oracle::wire {
@@ -47,5 +48,10 @@ std::uint64_t length(const char* prefix);
 /// The message from its bytes, without the length. Throws Error on anything that encode() does not
 /// write.
 Message decode(std::string_view body);
+
+/// Literal inputs as one word of hexadecimal digits, to stand in a request line; and back. Throws
+/// Error on anything else.
+std::string to_word(const Inputs&);
+Inputs from_word(std::string_view);
 
 }  // namespace truenorm::oracle::wire
