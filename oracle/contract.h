@@ -53,6 +53,9 @@ struct Contract {
   bool f32_range = false;
   /// The sums of squares and products of f32 data overflow or underflow in f32 range.
   bool f32_sums = false;
+
+  /// Absolute error of an operation that underflows in the arithmetic after the sums.
+  double underflow() const { return f32_range ? 0x1p-149 : 0x1p-1074; }
 };
 
 }  // namespace truenorm::oracle

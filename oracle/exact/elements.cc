@@ -43,7 +43,8 @@ Element Forward::special(double x) const {
   Element e;
   e.kind = kind_of(by_steps);
   const bool unknown = (mean.kind == Kind::any || invstd.kind == Kind::any) && !std::isnan(x);
-  if (unknown || kind_of(factored) != e.kind || kind_of(folded) != e.kind) e.kind = Kind::any;
+  const bool sign_lost = std::isfinite(x - m) && std::abs(x - m) <= mean.radius + contract.unit * std::abs(m);
+  if (unknown || (sign_lost && e.kind != Kind::nan) || kind_of(factored) != e.kind || kind_of(folded) != e.kind) e.kind = Kind::any;
   if (e.kind != Kind::finite) return e;
   e.scale = std::abs(by_steps);
   e.terms[6] = store_error(format, std::abs(by_steps));
@@ -73,8 +74,8 @@ Element Forward::at(double x) const {
   e.terms[2] = gamma(c.forward_roundings, c.unit) * d * a;
   e.terms[3] = c.bias_roundings * c.unit * (std::abs(bias) + c.pivot_unit * m_part);
   if (c.folded) e.terms[3] += c.unit * (x_part + m_part + std::abs(bias - mean.mid.hi * invstd.mid.hi * weight) + total(e));
+  e.terms[4] = c.underflow() * (1 + d + w + s + (c.folded ? std::abs(x) + mean.upper() : 0));
   if (c.f32_range) {
-    e.terms[4] = kMinF32 * (1 + d + w + s + (c.folded ? std::abs(x) + mean.upper() : 0));
     const double largest = std::max({d, a, s, d * s, c.folded ? std::max(x_part, m_part) : 0});
     if (largest > kMaxF32 / 2) return straddle();
   }
@@ -104,10 +105,8 @@ Element Backward::at(double x, double dy) const {
     const DD mid = wide ? DD(dy) * DD(weight) * invstd.mid : DD(dy * weight * invstd.mid.hi);
     e.terms[1] = g * w * invstd.radius;
     e.terms[2] = gamma(2, c.unit) * g * w * s;
-    if (c.f32_range) {
-      e.terms[5] = kMinF32 * (1 + g + w + s);
-      if (std::max({g * w, g * s, w * s}) > kMaxF32 / 2) return straddle();
-    }
+    e.terms[5] = c.underflow() * (1 + g + w + s);
+    if (c.f32_range && std::max({g * w, g * s, w * s}) > kMaxF32 / 2) return straddle();
     e.terms[7] = store_term(format, c.unit, std::abs(mid.hi) + total(e));
     e.scale = g * w * invstd.mid.hi;
     finish(e, mid, format);
@@ -139,9 +138,11 @@ Element Backward::at(double x, double dy) const {
   e.terms[3] = a * dy_sum.radius / count;
   e.terms[4] = a * s * s * d * dot.radius / count;
   if (!wide) e.terms[2] += 8 * kU64 * (t1 + t2 + t3);  // the reference itself finishes in double
+  const double projection = (d + c.pivot_unit * mean.upper()) * s * s * dot.upper() / count, inner = g + dy_sum.upper() / count + projection;
+  e.terms[5] = c.underflow() * (1 + w + s + a * (1 + (d + 1) * (1 + s) * (1 + s) * (1 + dot.upper() / count)));
   if (c.f32_range) {
-    e.terms[5] = kMinF32 * (1 + w + a * (1 + d * (1 + s)));
-    if (std::max({d, g, a, s, s * s * dot.upper(), dot.upper() * s, t1, t2, t3, t3 / std::max(a, kMinF32)}) > kMaxF32 / 2) return straddle();
+    const double largest = std::max({d, a, s, s * s * dot.upper(), dot.upper() * s, d * s * s, inner, inner * s, inner * w, t1, t2, t3});
+    if (largest > kMaxF32 / 2) return straddle();
   }
   e.terms[6] = c.unit * (std::abs(mid.hi) + total(e));
   e.terms[7] = store_term(format, c.unit, std::abs(mid.hi) + total(e));

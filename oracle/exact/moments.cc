@@ -134,6 +134,7 @@ Statistics batch_statistics(const Moments& m, const Contract& c, double eps) {
   const MomentRadii r = m.constant && c.constant_exact ? MomentRadii{} : c.pivoted ? about_pivots(m, c) : two_pass(m, c);
   s.mean.radius = r.mean + (m.constant ? 0 : n * kReference * m.mean_abs);
   s.var.radius = r.var + (c.var_unit + n * kReference) * (m.var.hi + r.var);
+  if (!(m.constant && c.constant_exact)) s.mean.radius += c.underflow();
   if (m.max_abs < 1 / kSafeSquare) s.var.radius += m.max_abs * m.max_abs;  // f64: squares underflow
   if (c.f32_sums) {
     s.var.radius += kMinF32;  // each square may underflow
@@ -199,7 +200,7 @@ Products products(const Channel& x, const Channel& dy, const Ball& mean, const C
   p.dot.radius = (gamma(c.dot.chain, c.dot.add) + gamma(2, c.dot.term) + s.count * kReference) * abs_dot;
   p.dot.radius += mean.radius * std::abs(s.dy.hi) + shift * p.dy_sum.radius;
   p.dot.radius += c.dot_store * (std::abs(s.dot.hi) + p.dot.radius);
-  p.dot.radius += c.f32_sums ? s.count * kMinF32 : 0;
+  p.dot.radius += s.count * (c.f32_sums ? kMinF32 : c.underflow());
   const double limit = c.f32_sums ? kMaxF32 / 2 : 0x1p1000;
   p.dy_sum.kind = kind_of(s.ieee_dy);
   if (p.dy_sum.kind == Kind::finite && !(abs_dy < limit && std::isfinite(p.dy_sum.radius))) p.dy_sum.kind = Kind::any;

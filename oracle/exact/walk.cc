@@ -91,7 +91,7 @@ Refusal Walk::refusal(std::size_t index) const {
       return !buffers_ && shape.numel() != 0 ? Refusal::missing_statistics : Refusal::none;
     case Op::backward:
       if (!last_) return Refusal::no_forward;
-      return step.batch != Step::kSameBatch && step.batch != last_->batch ? Refusal::shape_mismatch : Refusal::none;
+      return shape.n != last_->batch ? Refusal::shape_mismatch : Refusal::none;
     case Op::reset_stats:
     case Op::reset_params: return track_ && !buffers_ ? Refusal::missing_statistics : Refusal::none;
     case Op::save_load:
@@ -252,7 +252,7 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
     const double fresh = std::abs(factor) * scale * stat.radius, carried = std::abs(1 - factor) * running.radius;
     const double size = std::abs(part.hi) + fresh + std::abs(rest.hi) + carried;
     const double factors = c.factor_unit * std::abs(factor) * (scale * stat.upper() + running.upper()) + c.factor_unit * (std::abs(rest.hi) + carried);
-    next.radius = fresh + carried + factors + gamma(roundings, c.run_unit) * size;
+    next.radius = fresh + carried + factors + gamma(roundings, c.run_unit) * size + 4 * (1 + std::abs(factor)) * c.underflow();
     running = ball_of(stored(next, c.run_unit, param_, carried));
   };
   update(running_mean_[channel], statistics.mean, 1, 3);
@@ -279,7 +279,7 @@ void Walk::backward(std::size_t index, StepAnswer& answer) {
     if (!empty && p.dot.kind == Kind::finite && invstd.kind == Kind::finite) {
       dweight = {};
       dweight.terms[0] = p.dot.radius * invstd.upper();
-      dweight.terms[1] = std::abs(p.dot.mid.hi) * invstd.radius + gamma(2, unit) * p.dot.upper() * invstd.upper();
+      dweight.terms[1] = std::abs(p.dot.mid.hi) * invstd.radius + gamma(2, unit) * p.dot.upper() * invstd.upper() + c.underflow();
       dweight.terms[3] = store_error(param_, p.dot.upper() * invstd.upper());
       dweight.scale = (p.dot_scale + p.dy_scale * std::sqrt(std::max(problem_.eps, 0.0))) * invstd.mid.hi;
       finish(dweight, p.dot.mid * invstd.mid, param_);
