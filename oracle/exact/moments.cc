@@ -135,7 +135,7 @@ Statistics batch_statistics(const Moments& m, const Contract& c, double eps) {
   s.mean.radius = r.mean + (m.constant ? 0 : n * kReference * m.mean_abs);
   s.var.radius = r.var + (c.var_unit + n * kReference) * (m.var.hi + r.var);
   if (!(m.constant && c.constant_exact)) s.mean.radius += c.underflow();
-  if (m.max_abs < 1 / kSafeSquare) s.var.radius += m.max_abs * m.max_abs;  // f64: squares underflow
+  if (m.max_abs < 1 / kSafeSquare && !m.constant) s.var.radius += m.max_abs * m.max_abs + 0x1p-960;  // f64: squares underflow, here too
   if (c.f32_sums) {
     s.var.radius += kMinF32;  // each square may underflow
     if (n * m.mean_abs > kMaxF32 / 2) s.mean.kind = Kind::any;
