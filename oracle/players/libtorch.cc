@@ -1,6 +1,7 @@
 #include "libtorch.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/_batch_norm_impl_index_backward.h>
 #include <ATen/ops/from_blob.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/generated/Functions.h>
@@ -30,6 +31,7 @@ namespace truenorm::oracle {
 namespace {
 
 namespace nn = torch::nn;
+using Node = torch::autograd::generated::NativeBatchNormBackward0;
 
 constexpr LibTorchVersion kVersion{TORCH_VERSION_MAJOR, TORCH_VERSION_MINOR};
 
@@ -134,6 +136,7 @@ class Session {
   void adopt(at::Tensor& ours, std::string_view name, const std::vector<double>& values);
   void forward(StepTrace& step, std::size_t index);
   void backward(StepTrace& step, std::size_t index);
+  void absent_parameters(StepTrace& step, const at::Tensor& dy);
   void reset_parameters(StepTrace& step);
   void save_load(StepTrace& step);
   void note(StepTrace& step);
@@ -205,9 +208,7 @@ void Session::forward(StepTrace& step, std::size_t index) {
   step.y = values_of(y_);
   if (what.op != Op::train) return;
   // An empty batch never reaches native_batch_norm: it has another node and saves nothing.
-  if (const auto node =
-          std::dynamic_pointer_cast<torch::autograd::generated::NativeBatchNormBackward0>(
-              y_.grad_fn())) {
+  if (const auto node = std::dynamic_pointer_cast<Node>(y_.grad_fn())) {
     step.save_mean = values_of(node->result1_.unpack(node));
     step.save_invstd = values_of(node->result2_.unpack(node));
   }
@@ -236,8 +237,31 @@ void Session::backward(StepTrace& step, std::size_t index) {
                                              /*create_graph=*/false, /*allow_unused=*/true);
     for (std::size_t i = 0; i < of.size(); ++i) *to[i] = values_of(grads[i]);
   });
+  if (ok && dy.sizes() == y_.sizes()) accepted(step, [&] { absent_parameters(step, dy); });
   blame("backward", memory_.dy.harm());
   if (ok) blame("backward", memory_.x[1 - spare_].harm());
+}
+
+/// Gradients of a weight or bias that the layer does not have, which no graph asks for: the
+/// kernel's own answer, from what the forward saved.
+void Session::absent_parameters(StepTrace& step, const at::Tensor& dy) {
+  if (problem_.weight && problem_.bias) return;
+  at::Tensor weight, running_mean, running_var, mean, invstd;
+  bool training = false;
+  if (const auto node = std::dynamic_pointer_cast<Node>(y_.grad_fn())) {
+    weight = node->weight_.unpack();
+    running_mean = node->running_mean_.unpack();
+    running_var = node->running_var_.unpack();
+    mean = node->result1_.unpack(node);
+    invstd = node->result2_.unpack(node);
+    training = node->training;
+  }
+  const torch::NoGradGuard no_grad;
+  const auto grads = at::_batch_norm_impl_index_backward(
+      0, x_, dy, weight, running_mean, running_var, mean, invstd, training, problem_.eps,
+      {false, !problem_.weight, !problem_.bias}, at::Tensor());
+  if (!problem_.weight) step.dweight = values_of(std::get<1>(grads));
+  if (!problem_.bias) step.dbias = values_of(std::get<2>(grads));
 }
 
 /// The module's own reset_parameters(), but for a module that has lost one of its two parameters,
