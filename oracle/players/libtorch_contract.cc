@@ -14,9 +14,7 @@
 namespace truenorm::oracle {
 namespace {
 
-/// The three families of kernels. `channels_last` also takes every contiguous input with one value
-/// per plane: (N, C), (N, C, 1, 1).
-enum class Path : std::uint8_t { contiguous, channels_last, strided };
+using Path = LibTorchPath;
 
 using Five = std::array<std::int64_t, 5>;
 
@@ -365,6 +363,10 @@ bool dense_parameters(const Setting& s) {
 }
 
 }  // namespace
+
+LibTorchPath libtorch_backward_path(const Shape& shape, const Exec& exec, LibTorchVersion version) {
+  return backward_path(view_of(exec.x, shape), view_of(exec.dy, shape), shape, version);
+}
 
 Contract libtorch_contract(const Problem& problem, const Exec& exec, LibTorchVersion version) {
   const Setting s{problem, exec, version};

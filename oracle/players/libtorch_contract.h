@@ -2,6 +2,8 @@
 // is needed to know it.
 #pragma once
 
+#include <cstdint>
+
 #include "../contract.h"
 #include "../player.h"
 
@@ -12,6 +14,13 @@ struct LibTorchVersion {
   bool has_f16() const { return major >= 2; }
   bool channels_last_3d() const { return major >= 2; }
 };
+
+/// The three families of kernels. `channels_last` also takes every contiguous input with one value
+/// a plane: (N, C), (N, C, 1, 1).
+enum class LibTorchPath : std::uint8_t { contiguous, channels_last, strided };
+
+/// The kernels of the backward of a forward of this shape.
+LibTorchPath libtorch_backward_path(const Shape&, const Exec&, LibTorchVersion);
 
 /// The widest of the contracts of the kernels that the program's steps run through.
 Contract libtorch_contract(const Problem&, const Exec&, LibTorchVersion);
