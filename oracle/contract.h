@@ -25,6 +25,7 @@ struct Contract {
   double inflation = 1, pivot_unit = 0, pivot_roundings = 1;
   bool constant_exact = false;  // the moments of a constant channel are exact: its value and 0
   double mean_unit = 0;      // of the mean as it enters the variance and the transform, relative to max|x|; block merges included
+  double mean_floor = 0;     // absolute error of that rounding where it underflows
   double var_unit = 0;       // relative error of the biased variance beyond its sum: division, stores
   double invstd_unit = 0;    // relative error of 1/sqrt(var + eps) beyond that of var
   double eval_invstd_unit = 0;  // the same in evaluation, from the running variance

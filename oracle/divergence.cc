@@ -115,6 +115,10 @@ bool no_channels(const Case& c, const Verdict& v, std::string_view) {
          c.problem.shape.c == 0 && (c.problem.weight || c.problem.bias);
 }
 
+LibTorchVersion generation(std::string_view version) {
+  return {version.starts_with("1.") ? 1 : 2, 0};
+}
+
 bool ignored_strides(const Case& c, const Verdict& v, std::string_view version) {
   const Problem& p = c.problem;
   const bool gradient = v.reason == "dx" || v.reason == "dweight";
@@ -126,11 +130,37 @@ bool ignored_strides(const Case& c, const Verdict& v, std::string_view version) 
   const Moment m = before(p, v.worst.step);
   if (!m.forward) return false;
   const Shape shape = p.shape.with_batch(batch_of(p, *m.forward));
-  const LibTorchVersion which{version.starts_with("1.") ? 1 : 2, 0};
-  if (libtorch_backward_path(shape, *c.exec, which) != LibTorchPath::channels_last) return false;
+  if (libtorch_backward_path(shape, *c.exec, generation(version)) != LibTorchPath::channels_last)
+    return false;
   // dx takes the weight; dx and dweight of an evaluation take the running statistics.
   const bool batch = p.run[*m.forward].op == Op::train || !before(p, *m.forward).tracking;
   return (p.weight && v.reason == "dx") || !batch;
+}
+
+// One of x and dy is contiguous, the other only channels last, and the kernel of x walks over both.
+bool mistaken_layout(const Case& c, const Verdict& v, std::string_view version) {
+  const Problem& p = c.problem;
+  const bool gradient = v.reason == "dx" || v.reason == "dweight" || v.reason == "dbias";
+  if (v.result != Result::fail || !gradient || !backward_step(step_of(c, v)) || !c.exec)
+    return false;
+  const Moment m = before(p, v.worst.step);
+  if (!m.forward) return false;
+  const Shape shape = p.shape.with_batch(batch_of(p, *m.forward));
+  return libtorch_mistakes_layout(shape, *c.exec, generation(version));
+}
+
+// A reload gives the bias a new place in the graph, so the old graph no longer leads to it. With a
+// weight or statistics the graph would be stale instead.
+bool lost_gradient(const Case& c, const Verdict& v, std::string_view) {
+  if (v.result != Result::fail || v.reason != "missing" || !backward_step(step_of(c, v)))
+    return false;
+  if (!v.detail.starts_with("dbias has 0 elements") || !c.problem.bias || c.problem.weight)
+    return false;
+  const Moment m = before(c.problem, v.worst.step);
+  const auto first = c.problem.run.begin() + static_cast<std::ptrdiff_t>(m.forward.value_or(0));
+  return m.forward &&
+         std::any_of(first, c.problem.run.begin() + static_cast<std::ptrdiff_t>(v.worst.step),
+                     [](const Step& s) { return s.op == Op::save_load; });
 }
 
 std::string_view trim(std::string_view s) {
@@ -197,6 +227,10 @@ const std::vector<Condition>& conditions() {
        no_channels},
       {"ignored-strides", "a channels-last backward reads strided vectors as if they were dense",
        ignored_strides},
+      {"mistaken-layout", "dy is read in the memory order of x, which is not its own",
+       mistaken_layout},
+      {"lost-gradient", "a reload between forward and backward loses the gradient of the bias",
+       lost_gradient},
   };
   return all;
 }

@@ -19,7 +19,7 @@ struct MomentRadii {
 MomentRadii two_pass(const Moments& m, const Contract& c) {
   MomentRadii r;
   r.mean = (gamma(c.mean.chain, c.mean.add) + c.mean.term) * m.mean_abs;
-  r.mean += c.mean_unit * (m.max_abs + r.mean);
+  r.mean += c.mean_unit * (m.max_abs + r.mean) + c.mean_floor;
   const double squares = m.var.hi + r.mean * r.mean;
   r.var = r.mean * r.mean + (gamma(c.square.chain, c.square.add) + gamma(3, c.square.term)) * squares;
   return r;

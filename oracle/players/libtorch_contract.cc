@@ -131,6 +131,9 @@ double unit_of(Dtype d) {
   return kU32;
 }
 
+/// The smallest subnormal.
+double smallest(Dtype d) { return d == Dtype::bf16 ? 0x1p-133 : 0x1p-24; }
+
 /// One problem in the eyes of the kernels: the units of the data, the parameters and the
 /// accumulators.
 struct Setting {
@@ -347,6 +350,12 @@ Contract finished(const Setting& s, Draft d, bool any_strided) {
   // 2^-24, which no field tells. Nothing is promised then.
   if (any_strided && s.problem.dtype == Dtype::f16) c.unit = 1;
   if (c.unit == 0) c.unit = s.math;
+  // Without parameters and statistics nothing says f32: sums are handed out in the data's type.
+  if (s.half && !s.mixed && s.problem.param_dtype == Dtype::f32) {
+    widen(c.dy_sum_store, s.data);
+    widen(c.dot_store, s.data);
+  }
+  c.mean_floor = s.half && !s.mixed ? smallest(s.problem.dtype) / 2 : 0;
   c.forward_roundings = static_cast<int>(std::ceil(d.forward / c.unit));
   c.backward_roundings = static_cast<int>(std::ceil(d.backward / c.unit));
   c.invstd_unit =
@@ -366,6 +375,13 @@ bool dense_parameters(const Setting& s) {
 
 LibTorchPath libtorch_backward_path(const Shape& shape, const Exec& exec, LibTorchVersion version) {
   return backward_path(view_of(exec.x, shape), view_of(exec.dy, shape), shape, version);
+}
+
+// suggest_memory_format says "contiguous" of a channels-last tensor whose axes of size 1 have small
+// strides, and is_contiguous(t) accepts either order: together they let a mismatch pass.
+bool libtorch_mistakes_layout(const Shape& shape, const Exec& exec, LibTorchVersion version) {
+  return libtorch_backward_path(shape, exec, version) != Path::strided &&
+         contiguous(view_of(exec.x, shape)) != contiguous(view_of(exec.dy, shape));
 }
 
 Contract libtorch_contract(const Problem& problem, const Exec& exec, LibTorchVersion version) {

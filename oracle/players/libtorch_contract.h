@@ -22,6 +22,9 @@ enum class LibTorchPath : std::uint8_t { contiguous, channels_last, strided };
 /// The kernels of the backward of a forward of this shape.
 LibTorchPath libtorch_backward_path(const Shape&, const Exec&, LibTorchVersion);
 
+/// x and dy of different memory order that the backward takes for the same.
+bool libtorch_mistakes_layout(const Shape&, const Exec&, LibTorchVersion);
+
 /// The widest of the contracts of the kernels that the program's steps run through.
 Contract libtorch_contract(const Problem&, const Exec&, LibTorchVersion);
 
