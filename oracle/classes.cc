@@ -211,7 +211,7 @@ void add_data(List& list) {
       return ratio >= low && ratio < high;
     });
   }
-  for (int decade = -38; decade <= 30; decade += 8) {
+  for (int decade = -38; decade <= 34; decade += 8) {
     const double low = std::pow(10, decade) * 0.5, high = low * 1e8;
     list.problem("magnitude", "1e" + std::to_string(decade) + " to 1e" + std::to_string(decade + 8),
                  [low, high](const Problem& p) {

@@ -5,10 +5,10 @@
 //
 //   rank        2: 25, 3: 20, 4: 40, 5: 15
 //   elements    of x, at most: 8..63 8, 64..511 55, 256..2047 25, 1k..8k 9, 8k..100k 3; the median
-//               is near 150
+//               is near 200
 //   sizes       a third each: any, primes, powers of two and one off; all log-uniform
-//   shapes      6 real networks' scaled down; 3 with a size 0, 8 with a size 1, 1 with one value a
-//               channel
+//   shapes      6 real networks' scaled down; 2 with planes of 1k and more; 3 with a size 0, 8 with
+//               a size made 1, 1 with one value a channel
 //   dtype       f32 48, f64 16, bf16 8, f16 8, bf16/f32 10, f16/f32 10
 //   program     TB 24, T 14, sequences of T and E 22, trainings then E 12, batch changes 8,
 //               E and EB 8, random of up to 12 steps with R P S - + 11, refused calls 1

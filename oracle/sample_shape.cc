@@ -12,24 +12,31 @@ int octave(std::int64_t value) {
   return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(value))) - 1;
 }
 
-/// A size in 1..limit, log-uniform; with `large` from the upper half of the range.
+/// A size in 1..limit, log-uniform with fewer ones; with `large` from the upper half of the range.
 std::int64_t size_up_to(Dice& dice, std::int64_t limit, bool large) {
-  const int top = octave(std::max<std::int64_t>(limit, 1));
+  limit = std::max<std::int64_t>(limit, 1);
+  const int top = octave(limit);
+  const int low = top > 0 && !dice.per_mille(250) ? 1 : 0;
   const std::int64_t base = std::int64_t{1}
-                            << (large ? top : static_cast<int>(dice.below(top + 1)));
-  std::int64_t size = std::min(base + dice.below(base), std::max<std::int64_t>(limit, 1));
+                            << (large ? top : static_cast<int>(dice.between(low, top)));
+  std::int64_t size = std::min(base + dice.below(base), limit);
   switch (dice.below(3)) {
     case 0:
       while (size > 2 && !is_prime(size)) --size;
       break;
     case 1:
       size = std::clamp<std::int64_t>((std::int64_t{1} << octave(size)) + dice.between(-1, 1), 1,
-                                      std::max<std::int64_t>(limit, 1));
+                                      limit);
       break;
     default:
       break;
   }
   return size;
+}
+
+/// About the k-th root, rounded up to a power of two less one.
+std::int64_t root(std::int64_t value, int k) {
+  return k == 1 ? value : (std::int64_t{2} << (octave(std::max<std::int64_t>(value, 1)) / k)) - 1;
 }
 
 Shape network_shape(Dice& dice) {
@@ -50,6 +57,14 @@ Shape network_shape(Dice& dice) {
   return kShapes[static_cast<std::size_t>(dice.below(kShapes.size()))];
 }
 
+/// A few channels of large planes, which go another way through an implementation than small ones.
+Shape tall_shape(Dice& dice) {
+  Shape shape{
+      dice.between(1, 3), dice.between(1, 5), 2, {dice.between(32, 64), dice.between(32, 64), 0}};
+  if (dice.per_mille(300)) shape.spatial_rank = 1, shape.s = {dice.between(1024, 4200), 0, 0};
+  return shape;
+}
+
 Shape free_shape(Dice& dice) {
   const int elements_octave =
       static_cast<int>(dice.pick<std::int64_t>({{8, dice.between(3, 5)},
@@ -65,13 +80,13 @@ Shape free_shape(Dice& dice) {
   shape.c = size_up_to(dice, room / 4, false);
   room /= shape.c;
   if (shape.spatial_rank > 0) {
-    shape.n = size_up_to(dice, std::min<std::int64_t>(room / 2, 40), false);
+    shape.n = size_up_to(dice, root(room, 2), false);
     room /= shape.n;
   }
   for (int d = 0; d < shape.spatial_rank; ++d) {
     std::int64_t& size = shape.s[static_cast<std::size_t>(d)];
-    const bool last = d + 1 == shape.spatial_rank;
-    size = size_up_to(dice, last ? room : std::min<std::int64_t>(room, 200), last);
+    const int left = shape.spatial_rank - d;
+    size = size_up_to(dice, root(room, left), left == 1 || dice.per_mille(500));
     room = std::max<std::int64_t>(room / size, 1);
   }
   if (shape.spatial_rank == 0) shape.n = size_up_to(dice, room, true);
@@ -82,6 +97,7 @@ Shape free_shape(Dice& dice) {
 
 Shape draw_shape(Dice& dice) {
   if (dice.per_mille(60)) return network_shape(dice);
+  if (dice.per_mille(20)) return tall_shape(dice);
   Shape shape = free_shape(dice);
   std::array<std::int64_t*, 5> sizes{&shape.n, &shape.c, &shape.s[0], &shape.s[1], &shape.s[2]};
   std::int64_t& victim = *sizes[static_cast<std::size_t>(dice.below(2 + shape.spatial_rank))];

@@ -30,10 +30,13 @@ std::uint64_t cost(const Dist& dist, const Dist& preset) {
          dist.bits.size();
 }
 
+/// An override costs more than any layout that all four tensors share: the line is shorter.
 std::uint64_t cost(const Exec& exec) {
-  std::uint64_t sum = 0;
-  for (const Layout layout : {exec.x, exec.y, exec.dy, exec.dx})
-    sum += 4096 * static_cast<std::uint64_t>(layout);
+  const Layout output = output_layout(exec.x);
+  std::uint64_t sum = 4096 * static_cast<std::uint64_t>(exec.x);
+  for (const auto& [layout, usual] :
+       {std::pair{exec.y, output}, std::pair{exec.dy, exec.x}, std::pair{exec.dx, output}})
+    if (layout != usual) sum += 65536 + 4096 * static_cast<std::uint64_t>(layout);
   return sum + 16 * static_cast<std::uint64_t>(exec.threads) +
          static_cast<std::uint64_t>(exec.isa) + 2 * static_cast<std::uint64_t>(exec.skew) +
          (exec.inplace ? 1024 : 0) + (exec.strided_params ? 1024 : 0);
@@ -215,12 +218,15 @@ void shrink_options(Candidates& out) {
 
 void shrink_exec(Candidates& out) {
   if (!out.origin().exec) return;
-  const auto all = [](Exec& exec, Layout layout) { exec.x = exec.y = exec.dy = exec.dx = layout; };
   out.propose([](Case& c) { c.exec = Exec{}; });
-  for (const Layout layout : {Layout::nchw, Layout::nhwc})
-    out.propose([&](Case& c) { all(*c.exec, layout); });
+  for (const Layout layout : {out.origin().exec->x, Layout::nchw, Layout::nhwc})
+    out.propose([layout](Case& c) {
+      c.exec->x = c.exec->dy = layout;
+      c.exec->y = c.exec->dx = output_layout(layout);
+    });
   for (Layout Exec::*tensor : {&Exec::x, &Exec::y, &Exec::dy, &Exec::dx})
-    for (const Layout layout : {Layout::nchw, Layout::nhwc})
+    for (const Layout layout :
+         {Layout::nchw, Layout::nhwc, output_layout(out.origin().exec->x), out.origin().exec->x})
       out.propose([&](Case& c) { (*c.exec).*tensor = layout; });
   for (const int threads : {1, 2, 3, out.origin().exec->threads / 2})
     if (threads > 0) out.propose([threads](Case& c) { c.exec->threads = threads; });
