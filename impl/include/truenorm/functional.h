@@ -1,0 +1,121 @@
+// Batch normalization as pure functions over views.
+//
+// Per channel c over its n = numel / C values:
+//   mean = sum(x)/n      var = sum((x - mean)^2)/n (biased)      invstd = 1/sqrt(var + eps)
+//   y = (x - mean)*invstd*weight + bias          absent weight counts as 1, absent bias as 0
+//
+// Common to all functions:
+//  - Data x, y, dy, dx share dtype and sizes; each has strides of its own.
+//  - Parameters (weight, bias, running_*, dweight, dbias) have size C and one dtype in a call: that
+//  of
+//    the data, or f32 where the data is bf16 or f16. save_mean and save_invstd have one dtype: f64,
+//    or also f32 unless the data is f64.
+//  - Outputs overlap neither themselves nor anything else, except that y may be x and dx may be dy
+//    (same data and strides). Views that interleave without sharing an element do not overlap.
+//  - Sums are formed in f32 blocks merged in double (f64 data: in double), about a pivot near the
+//  mean;
+//    what follows is computed in double and applied in f32 (f64) with one rounding at the store.
+//    bf16 and f16 are widened to f32 first. Channels for which f32 would over- or underflow are
+//    computed in double throughout. The result does not depend on the thread count, and is the same
+//    on all instruction sets for which has_fma() holds.
+//  - NaN or Inf in a channel stays in that channel.
+//  - Nothing throws. A refused call writes nothing. Accepted calls write every element of each
+//  output.
+//  - A Context serves one call at a time; the functions keep nothing else.
+#ifndef TRUENORM_FUNCTIONAL_H_
+#define TRUENORM_FUNCTIONAL_H_
+
+#include "truenorm/context.h"
+#include "truenorm/status.h"
+#include "truenorm/tensor.h"
+
+namespace truenorm {
+
+/// Arguments of forward_training.
+struct ForwardTraining {
+  ConstTensor x;
+  ConstVector weight{};   ///< may be absent
+  ConstVector bias{};     ///< may be absent
+  Vector running_mean{};  ///< read and written; may be absent
+  Vector running_var{};   ///< read and written; may be absent
+  double factor = 0.1;    ///< weight of the new value in running_*; any number
+  double eps = 1e-5;      ///< any number
+  Tensor y{};
+  Vector save_mean{};    ///< receives mean; may be absent
+  Vector save_invstd{};  ///< receives invstd; may be absent
+};
+
+/// Normalizes by the statistics of x.
+///
+///   for c: mean, var over x[:, c];  invstd = var == 0 && eps == 0 ? 0 : 1/sqrt(var + eps)
+///          running_mean[c] = factor*mean           + (1 - factor)*running_mean[c]
+///          running_var[c]  = factor*var*n/(n - 1)  + (1 - factor)*running_var[c]
+///          y[:, c] = (x[:, c] - mean)*invstd*weight[c] + bias[c]
+///
+/// Refused if every size but C is 1 (one_value_per_channel). If there are no elements, running_*
+/// stay as they are and save_* become NaN. var + eps < 0 gives NaN.
+[[nodiscard]] Status forward_training(Context& context, const ForwardTraining& args) noexcept;
+
+/// Arguments of forward_inference.
+struct ForwardInference {
+  ConstTensor x;
+  ConstVector weight{};  ///< may be absent
+  ConstVector bias{};    ///< may be absent
+  ConstVector running_mean{};
+  ConstVector running_var{};
+  double eps = 1e-5;  ///< any number
+  Tensor y{};
+};
+
+/// Normalizes by given statistics.
+///
+///   for c: y[:, c] = (x[:, c] - running_mean[c])*(1/sqrt(running_var[c] + eps))*weight[c] +
+///   bias[c]
+///
+/// running_var == 0 with eps == 0 is no special case: invstd is Inf. Absent statistics are refused
+/// (missing_statistics) unless there are no elements.
+[[nodiscard]] Status forward_inference(Context& context, const ForwardInference& args) noexcept;
+
+/// Arguments of backward_training. Any subset of dx, dweight, dbias may be asked for; absent: no
+/// data.
+struct BackwardTraining {
+  ConstTensor dy;
+  ConstTensor x;
+  ConstVector weight{};       ///< may be absent, also when dweight is asked for
+  ConstVector save_mean{};    ///< as forward_training gave it
+  ConstVector save_invstd{};  ///< as forward_training gave it
+  Tensor dx{};                ///< may be absent
+  Vector dweight{};           ///< may be absent
+  Vector dbias{};             ///< may be absent
+};
+
+/// Gradients of forward_training, overwriting dx, dweight and dbias.
+///
+///   for c: S = sum(dy), D = sum((x - mean)*dy);  dbias[c] = S;  dweight[c] = D*invstd
+///          dx[:, c] = (dy - S/n - (x - mean)*invstd^2*D/n)*invstd*weight[c]
+///
+/// If there are no elements, dweight and dbias become 0.
+[[nodiscard]] Status backward_training(Context& context, const BackwardTraining& args) noexcept;
+
+/// Arguments of backward_inference. Any subset of dx, dweight, dbias may be asked for.
+struct BackwardInference {
+  ConstTensor dy;
+  ConstTensor x;
+  ConstVector weight{};  ///< may be absent
+  ConstVector running_mean{};
+  ConstVector running_var{};
+  double eps = 1e-5;
+  Tensor dx{};       ///< may be absent
+  Vector dweight{};  ///< may be absent
+  Vector dbias{};    ///< may be absent
+};
+
+/// Gradients of forward_inference, its statistics being constants.
+///
+///   for c: S = sum(dy), D = sum((x - running_mean)*dy);  dbias[c] = S;  dweight[c] = D*invstd
+///          dx[:, c] = dy*invstd*weight[c]
+[[nodiscard]] Status backward_inference(Context& context, const BackwardInference& args) noexcept;
+
+}  // namespace truenorm
+
+#endif  // TRUENORM_FUNCTIONAL_H_

@@ -1,0 +1,318 @@
+#include "truenorm/batch_norm.h"
+
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <utility>
+#include <vector>
+
+#include "jobs.h"
+#include "scalar.h"
+
+namespace truenorm {
+
+namespace detail {
+
+/// Owned memory of one vector; no bytes and absent, or num_features values (at least one byte, so
+/// that a present vector of no features has an address).
+struct Values {
+  bool present = false;
+  std::vector<std::byte> bytes;
+};
+
+struct LayerState {
+  std::int64_t features = 0;
+  Dtype dtype = Dtype::f32;
+  bool training = true;
+  Values weight, bias, running_mean, running_var;
+  std::optional<std::int64_t> batches;
+
+  // The last accepted forward: its x, whether its statistics came from x, and what it used.
+  bool has_forward = false;
+  bool batch = true;
+  Dtype x_dtype = Dtype::f32;
+  int rank = 0;
+  std::array<std::int64_t, max_rank> size{};
+  Values saved_mean, saved_invstd, used_weight;
+
+  void make(Values& values, Dtype type) const {
+    values.present = true;
+    values.bytes.resize(static_cast<std::size_t>(features * size_of(type)) + 1);
+  }
+  Vector view(Values& values, Dtype type) const noexcept {
+    return {values.present ? values.bytes.data() : nullptr, type, values.present ? features : 0, 1};
+  }
+  ConstVector view(const Values& values, Dtype type) const noexcept {
+    return {values.present ? values.bytes.data() : nullptr, type, values.present ? features : 0, 1};
+  }
+  void fill(Values& values, double value) const noexcept {
+    if (!values.present) return;
+    for (std::int64_t c = 0; c < features; ++c) store_element(dtype, values.bytes.data(), c, value);
+  }
+};
+
+}  // namespace detail
+
+using detail::LayerState;
+
+namespace {
+
+constexpr Status moved_from{Code::out_of_memory, Argument::layer};
+
+/// Runs `make`, which may throw for want of memory.
+template <class Make>
+Status guarded(const Make& make) noexcept {
+  try {
+    make();
+    return {};
+  } catch (...) {
+    return {Code::out_of_memory, Argument::layer};
+  }
+}
+
+std::unique_ptr<LayerState> make_state(const BatchNormOptions& options) {
+  auto state = std::make_unique<LayerState>();
+  state->features = options.num_features;
+  state->dtype = options.dtype;
+  if (options.affine == Affine::weight || options.affine == Affine::both) {
+    state->make(state->weight, options.dtype);
+    state->make(state->used_weight, options.dtype);
+  }
+  if (options.affine == Affine::bias || options.affine == Affine::both) {
+    state->make(state->bias, options.dtype);
+  }
+  if (options.track_running_stats) {
+    state->make(state->running_mean, options.dtype);
+    state->make(state->running_var, options.dtype);
+    state->batches = 0;
+  }
+  state->make(state->saved_mean, Dtype::f64);
+  state->make(state->saved_invstd, Dtype::f64);
+  state->fill(state->weight, 1);
+  state->fill(state->running_var, 1);
+  return state;
+}
+
+}  // namespace
+
+BatchNorm::BatchNorm(const BatchNormOptions& options) noexcept : options_(options) {
+  if (options.num_features < 0) {
+    status_ = {Code::bad_size, Argument::num_features};
+  } else if (options.num_features > std::numeric_limits<std::int64_t>::max() / 16) {
+    status_ = {Code::overflow, Argument::num_features};
+  } else {
+    status_ = guarded([&] { state_ = make_state(options); });
+  }
+}
+
+BatchNorm::~BatchNorm() = default;
+
+BatchNorm::BatchNorm(const BatchNorm& other) noexcept
+    : status_(other.status_), options_(other.options_) {
+  if (other.state_ == nullptr) return;
+  status_ = guarded([&] { state_ = std::make_unique<LayerState>(*other.state_); });
+}
+
+BatchNorm& BatchNorm::operator=(const BatchNorm& other) noexcept {
+  if (this != &other) *this = BatchNorm(other);
+  return *this;
+}
+
+BatchNorm::BatchNorm(BatchNorm&& other) noexcept
+    : state_(std::move(other.state_)), status_(other.status_), options_(other.options_) {
+  if (other.status_.ok()) other.status_ = moved_from;
+}
+
+BatchNorm& BatchNorm::operator=(BatchNorm&& other) noexcept {
+  if (this == &other) return *this;
+  state_ = std::move(other.state_);
+  status_ = other.status_;
+  options_ = other.options_;
+  if (other.status_.ok()) other.status_ = moved_from;
+  return *this;
+}
+
+Status BatchNorm::status() const noexcept { return status_; }
+
+const BatchNormOptions& BatchNorm::options() const noexcept { return options_; }
+
+Vector BatchNorm::weight() noexcept {
+  return state_ ? state_->view(state_->weight, state_->dtype) : Vector{};
+}
+Vector BatchNorm::bias() noexcept {
+  return state_ ? state_->view(state_->bias, state_->dtype) : Vector{};
+}
+Vector BatchNorm::running_mean() noexcept {
+  return state_ ? state_->view(state_->running_mean, state_->dtype) : Vector{};
+}
+Vector BatchNorm::running_var() noexcept {
+  return state_ ? state_->view(state_->running_var, state_->dtype) : Vector{};
+}
+ConstVector BatchNorm::weight() const noexcept { return state().weight; }
+ConstVector BatchNorm::bias() const noexcept { return state().bias; }
+ConstVector BatchNorm::running_mean() const noexcept { return state().running_mean; }
+ConstVector BatchNorm::running_var() const noexcept { return state().running_var; }
+
+std::optional<std::int64_t> BatchNorm::num_batches_tracked() const noexcept {
+  return state_ ? state_->batches : std::nullopt;
+}
+
+void BatchNorm::train(bool on) noexcept {
+  if (state_) state_->training = on;
+}
+bool BatchNorm::is_training() const noexcept { return state_ && state_->training; }
+void BatchNorm::set_eps(double eps) noexcept { options_.eps = eps; }
+void BatchNorm::set_momentum(std::optional<double> momentum) noexcept {
+  options_.momentum = momentum;
+}
+void BatchNorm::set_track_running_stats(bool on) noexcept { options_.track_running_stats = on; }
+
+Status BatchNorm::reset_running_stats() noexcept {
+  if (!status_.ok()) return status_;
+  if (!options_.track_running_stats) return {};
+  if (!state_->batches) return {Code::missing_statistics, Argument::running_mean};
+  state_->fill(state_->running_mean, 0);
+  state_->fill(state_->running_var, 1);
+  state_->batches = 0;
+  return {};
+}
+
+Status BatchNorm::reset_parameters() noexcept {
+  const Status status = reset_running_stats();
+  if (!status.ok()) return status;
+  state_->fill(state_->weight, 1);
+  state_->fill(state_->bias, 0);
+  return {};
+}
+
+State BatchNorm::state() const noexcept {
+  if (!state_) return {};
+  const LayerState& s = *state_;
+  return {s.view(s.weight, s.dtype), s.view(s.bias, s.dtype), s.view(s.running_mean, s.dtype),
+          s.view(s.running_var, s.dtype), s.batches};
+}
+
+Status BatchNorm::load(const State& source) noexcept {
+  if (!status_.ok()) return status_;
+  struct Entry {
+    Argument argument;
+    detail::Values& to;
+    const ConstVector& from;
+  };
+  const std::array<Entry, 4> entries = {
+      Entry{Argument::weight, state_->weight, source.weight},
+      Entry{Argument::bias, state_->bias, source.bias},
+      Entry{Argument::running_mean, state_->running_mean, source.running_mean},
+      Entry{Argument::running_var, state_->running_var, source.running_var}};
+  for (const Entry& e : entries) {
+    if (!e.to.present) continue;
+    if (!e.from.present()) return {Code::missing_state, e.argument};
+    if (e.from.dtype != state_->dtype) return {Code::dtype_mismatch, e.argument};
+    if (e.from.size != state_->features) return {Code::bad_size, e.argument};
+    if (e.from.stride < 0) return {Code::bad_stride, e.argument};
+  }
+  if (state_->batches && !source.num_batches_tracked) {
+    return {Code::missing_state, Argument::num_batches_tracked};
+  }
+  const auto bytes = static_cast<std::size_t>(size_of(state_->dtype));
+  for (const Entry& e : entries) {
+    for (std::int64_t c = 0; e.to.present && c < state_->features; ++c) {
+      const void* from = detail::at(state_->dtype, e.from.data, c * e.from.stride);
+      std::memmove(detail::at(state_->dtype, e.to.bytes.data(), c), from, bytes);
+    }
+  }
+  if (state_->batches) state_->batches = source.num_batches_tracked;
+  return {};
+}
+
+Status BatchNorm::forward(Context& context, const ConstTensor& x, const Tensor& y) noexcept {
+  if (!status_.ok()) return status_;
+  if (!context.status().ok()) return context.status();
+  LayerState& s = *state_;
+  const bool batch = s.training || !options_.track_running_stats;
+  Status status = detail::check_x(x, batch);
+  if (!status.ok()) return status;
+  if (x.size[1] != s.features) return {Code::bad_size, Argument::x};
+  if (x.dtype != s.dtype && !(s.dtype == Dtype::f32 && size_of(x.dtype) == 2)) {
+    return {Code::dtype_mismatch, Argument::x};
+  }
+
+  const bool tracks = s.training && options_.track_running_stats && s.batches.has_value();
+  detail::ForwardJob job;
+  job.x = x;
+  job.y = y;
+  job.weight = s.view(s.weight, s.dtype);
+  job.bias = s.view(s.bias, s.dtype);
+  job.batch = batch;
+  if (tracks) {
+    const double count = static_cast<double>(*s.batches) + 1;
+    job.running_mean = s.view(s.running_mean, s.dtype);
+    job.running_var = s.view(s.running_var, s.dtype);
+    job.factor = options_.momentum ? *options_.momentum : 1 / count;
+  } else if (!batch) {
+    job.given_mean = running_mean();
+    job.given_var = running_var();
+  }
+  job.eps = options_.eps;
+  job.save_mean = s.view(s.saved_mean, Dtype::f64);
+  job.save_invstd = s.view(s.saved_invstd, Dtype::f64);
+  status = detail::check(job);
+  if (status.ok()) status = detail::run(*context.state(), job);
+  if (!status.ok()) return status;
+
+  if (tracks) ++*s.batches;
+  s.has_forward = true;
+  s.batch = batch;
+  s.x_dtype = x.dtype;
+  s.rank = x.rank;
+  s.size = x.size;
+  if (s.weight.present) {
+    std::memcpy(s.used_weight.bytes.data(), s.weight.bytes.data(), s.weight.bytes.size());
+  }
+  return {};
+}
+
+Status BatchNorm::backward(Context& context, const ConstTensor& dy, const ConstTensor& x,
+                           const Tensor& dx, const Vector& dweight,
+                           const Vector& dbias) const noexcept {
+  if (!status_.ok()) return status_;
+  if (!context.status().ok()) return context.status();
+  const LayerState& s = *state_;
+  if (!s.has_forward) return {Code::no_forward, Argument::layer};
+  Status status = detail::check_x(x, false);
+  if (!status.ok()) return status;
+  if (x.rank != s.rank) return {Code::shape_mismatch, Argument::x};
+  for (std::size_t i = 0; i < static_cast<std::size_t>(s.rank); ++i) {
+    if (x.size[i] != s.size[i]) return {Code::shape_mismatch, Argument::x};
+  }
+  if (x.dtype != s.x_dtype) return {Code::dtype_mismatch, Argument::x};
+
+  detail::BackwardJob job;
+  job.dy = dy;
+  job.x = x;
+  job.weight = s.view(s.used_weight, s.dtype);
+  job.batch = s.batch;
+  job.mean = s.view(s.saved_mean, Dtype::f64);
+  job.spread = s.view(s.saved_invstd, Dtype::f64);
+  job.dx = dx;
+  job.dweight = dweight;
+  job.dbias = dbias;
+  status = detail::check(job);
+  return status.ok() ? detail::run(*context.state(), job) : status;
+}
+
+ConstVector BatchNorm::saved_mean() const noexcept {
+  if (!state_ || !state_->has_forward) return {};
+  const LayerState& s = *state_;
+  return s.view(s.saved_mean, Dtype::f64);
+}
+
+ConstVector BatchNorm::saved_invstd() const noexcept {
+  if (!state_ || !state_->has_forward) return {};
+  const LayerState& s = *state_;
+  return s.view(s.saved_invstd, Dtype::f64);
+}
+
+}  // namespace truenorm

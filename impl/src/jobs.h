@@ -1,0 +1,57 @@
+// A call in the form that the functions and the layer share: checked once, then run.
+#ifndef TRUENORM_SRC_JOBS_H_
+#define TRUENORM_SRC_JOBS_H_
+
+#include "context_state.h"
+#include "truenorm/status.h"
+#include "truenorm/tensor.h"
+
+namespace truenorm::detail {
+
+struct ForwardJob {
+  ConstTensor x;
+  Tensor y;
+  ConstVector weight, bias;
+  bool batch = true;  ///< statistics of x; else given_*
+  ConstVector given_mean, given_var;
+  Vector running_mean, running_var;  ///< updated; only if batch
+  double factor = 0, eps = 0;
+  Vector save_mean, save_invstd;  ///< what was used
+};
+
+struct BackwardJob {
+  ConstTensor dy, x;
+  ConstVector weight;
+  bool batch = true;           ///< the statistics depend on x
+  ConstVector mean;            ///< save_mean or running_mean
+  ConstVector spread;          ///< save_invstd or running_var
+  bool spread_is_var = false;  ///< running_var, to be completed by eps
+  double eps = 0;
+  Tensor dx;
+  Vector dweight, dbias;
+};
+
+/// ok if x is well-formed and, for batch statistics, has more than one value per channel.
+[[nodiscard]] Status check_x(const ConstTensor& x, bool batch) noexcept;
+
+/// ok if the job can be run. Writes nothing.
+[[nodiscard]] Status check(const ForwardJob& job) noexcept;
+[[nodiscard]] Status check(const BackwardJob& job) noexcept;
+
+/// Runs a checked job. Fails with out_of_memory before anything is written, or succeeds.
+[[nodiscard]] Status run(ContextState& context, const ForwardJob& job) noexcept;
+[[nodiscard]] Status run(ContextState& context, const BackwardJob& job) noexcept;
+
+/// Elements of a checked tensor.
+[[nodiscard]] inline std::int64_t element_count(const ConstTensor& t) noexcept {
+  std::int64_t count = 1;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(t.rank); ++i) {
+    if (t.size[i] == 0) return 0;
+  }
+  for (std::size_t i = 0; i < static_cast<std::size_t>(t.rank); ++i) count *= t.size[i];
+  return count;
+}
+
+}  // namespace truenorm::detail
+
+#endif  // TRUENORM_SRC_JOBS_H_

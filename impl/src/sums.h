@@ -1,0 +1,63 @@
+// The reductions over each channel: partial results by task, then merged in a fixed order in
+// double.
+#ifndef TRUENORM_SRC_SUMS_H_
+#define TRUENORM_SRC_SUMS_H_
+
+#include "context_state.h"
+#include "plan.h"
+
+namespace truenorm::detail {
+
+/// Count, mean and sum of squared deviations of some values. The mean is base + offset, base being
+/// a value near it: so differences of means keep their digits where the mean is large beside the
+/// spread.
+struct Moments {
+  double count = 0;
+  double base = 0;
+  double offset = 0;
+  double m2 = 0;
+
+  [[nodiscard]] double mean() const noexcept { return base + offset; }
+
+  /// Computes: the moments of both sets together, about this base.
+  /// Error:    offset and m2 each a few roundings of double; a constant's moments stay exact.
+  /// Special:  NaN and Inf stay non-finite.
+  /// Source:   Chan, Golub, LeVeque 1983, (2.1).
+  void merge(const Moments& other) noexcept;
+};
+
+/// Sums for each channel and segment: [segment*channels + c].
+struct Partials {
+  double* first;   ///< offset, or sum(g)
+  double* second;  ///< m2, or sum((x - m)*g)
+  double* base;    ///< of the moments
+};
+
+/// Mean and m2 of every channel by segment.
+///
+/// Computes: blocked Welford: each block's moments about a pivot near its mean, merged into the
+/// task's. Order:    tasks as sum_tasks(walk). In a task blocks of at most max_block values (rows:
+/// 64 rows); the
+///           first at most first_block, a later one no longer than all before it. A block ends at
+///           the end of a run of direct_run or more. The first block's pivot is its own mean, a
+///           later one's the mean so far, rounded to the lane type; so the squares about pivots sum
+///           to at most 2.25*M2 + 9*n*(u*mean)^2.
+/// Error:    mean: (L + 2)u*sum|x - p|/n, m2: (L + 3)u*sum((x - p)^2), L the chain of the block
+/// kernel. Special:  what f32 cannot hold shows as non-finite results, or as a variance under
+/// 2^-100. Source:   Chan, Golub, LeVeque 1983, sections 2 and 3.
+void moment_sums(const Run& run, Dtype dtype, const Walk& walk, const Tasks& tasks, const void* x,
+                 const Partials& out) noexcept;
+
+/// The moments of channel c over all segments.
+[[nodiscard]] Moments merged_moments(const Walk& walk, const Tasks& tasks, const Partials& partials,
+                                     std::int64_t c) noexcept;
+
+/// sum(g) and sum((x - m)*g) of every channel by segment; `walk` is over x, g, in this order, and m
+/// holds one lane for each channel. Order: as moment_sums, all blocks of full length, added up in
+/// double.
+void product_sums(const Run& run, Dtype dtype, const Walk& walk, const Tasks& tasks, const void* x,
+                  const void* g, const void* m, const Partials& out) noexcept;
+
+}  // namespace truenorm::detail
+
+#endif  // TRUENORM_SRC_SUMS_H_

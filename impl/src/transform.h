@@ -1,0 +1,37 @@
+// The second pass: an affine function of each element, with coefficients by channel.
+#ifndef TRUENORM_SRC_TRANSFORM_H_
+#define TRUENORM_SRC_TRANSFORM_H_
+
+#include "context_state.h"
+#include "plan.h"
+#include "scalar.h"
+
+namespace truenorm::detail {
+
+/// Coefficients by channel. Lanes for the kernels; where `careful` is set, the doubles are used
+/// instead, in the textbook's order.
+struct Coefficients {
+  void* m = nullptr;  ///< lanes [channels], as a, b, c
+  void* a = nullptr;
+  void* b = nullptr;
+  void* c = nullptr;  ///< gradients only
+  std::uint8_t* careful = nullptr;
+  double* mean = nullptr;
+  double* invstd = nullptr;
+  double* offset = nullptr;  ///< gradients only: sum(g)/n
+  double* slope = nullptr;   ///< gradients only: sum((x - mean)*g)*invstd^2/n
+  ConstVector weight{};
+  ConstVector bias{};
+};
+
+/// y = (x - m)*a + b for every element; `walk` is over x, y. y may be x.
+void apply_affine(const Run& run, Dtype dtype, const Walk& walk, const void* x, void* y,
+                  const Coefficients& coefficients) noexcept;
+
+/// dx = g*a + ((x - m)*b + c) for every element; `walk` is over x, g, dx. dx may be g.
+void apply_gradient(const Run& run, Dtype dtype, const Walk& walk, const void* x, const void* g,
+                    void* dx, const Coefficients& coefficients) noexcept;
+
+}  // namespace truenorm::detail
+
+#endif  // TRUENORM_SRC_TRANSFORM_H_

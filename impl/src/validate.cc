@@ -1,0 +1,214 @@
+// Every reason to refuse a call, in one place and before the first write.
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "jobs.h"
+#include "overlap.h"
+
+namespace truenorm::detail {
+
+namespace {
+
+constexpr std::int64_t max_extent = std::int64_t{1} << 61;  // sums of two extents do not overflow
+constexpr Status accepted{};
+
+/// Fills in the region of a view, or says why the view is ill-formed.
+Status make_region(Argument argument, const ConstTensor& t, Region& region) noexcept {
+  if (static_cast<int>(t.dtype) > static_cast<int>(Dtype::f16)) {
+    return {Code::dtype_mismatch, argument};
+  }
+  bool empty = false;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(t.rank); ++i) {
+    if (t.size[i] < 0) return {Code::bad_size, argument};
+    if (t.stride[i] < 0) return {Code::bad_stride, argument};
+    empty |= t.size[i] == 0;
+  }
+  region.begin = reinterpret_cast<std::uintptr_t>(t.data);
+  region.element = size_of(t.dtype);
+  region.rank = t.rank;
+  if (empty) return accepted;
+  if (t.data == nullptr) return {Code::null_data, argument};
+  if (region.begin % static_cast<std::uintptr_t>(region.element) != 0) {
+    return {Code::misaligned, argument};
+  }
+  std::int64_t count = 1, extent = region.element;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(t.rank); ++i) {
+    std::int64_t step = 0;
+    if (__builtin_mul_overflow(count, t.size[i], &count)) return {Code::overflow, argument};
+    region.size[i] = t.size[i];
+    if (t.size[i] == 1) continue;
+    if (__builtin_mul_overflow(t.stride[i], region.element, &region.stride[i]) ||
+        __builtin_mul_overflow(region.stride[i], t.size[i] - 1, &step) ||
+        __builtin_add_overflow(extent, step, &extent)) {
+      return {Code::overflow, argument};
+    }
+  }
+  std::uintptr_t end = 0;
+  if (extent > max_extent || count > max_extent ||
+      __builtin_add_overflow(region.begin, static_cast<std::uintptr_t>(extent), &end)) {
+    return {Code::overflow, argument};
+  }
+  region.extent = extent;
+  return accepted;
+}
+
+Status make_tensor_region(Argument argument, const ConstTensor& t, Region& region) noexcept {
+  if (t.rank < min_rank || t.rank > max_rank) return {Code::bad_rank, argument};
+  return make_region(argument, t, region);
+}
+
+/// Looks at the arguments of one call, the first complaint staying.
+class Checker {
+ public:
+  Checker(const ConstTensor& x, bool batch) noexcept : x_(x) {
+    status_ = check_x(x, batch);
+    if (!status_.ok()) return;
+    empty_ = element_count(x) == 0;
+    tensor(Argument::x, x, false);
+  }
+
+  [[nodiscard]] bool empty() const noexcept { return empty_; }
+
+  void refuse(Code code, Argument argument) noexcept {
+    if (status_.ok()) status_ = {code, argument};
+  }
+
+  void tensor(Argument argument, const ConstTensor& t, bool output) noexcept {
+    if (!status_.ok()) return;
+    Item& item = items_[used_++];
+    item = {argument, output, {}};
+    status_ = make_tensor_region(argument, t, item.region);
+    if (!status_.ok()) return;
+    if (t.rank != x_.rank) return refuse(Code::shape_mismatch, argument);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(t.rank); ++i) {
+      if (t.size[i] != x_.size[i]) return refuse(Code::shape_mismatch, argument);
+    }
+    if (t.dtype != x_.dtype) refuse(Code::dtype_mismatch, argument);
+  }
+
+  /// weight, bias, running_*, dweight, dbias: one dtype, the data's, or f32 for 16-bit data.
+  void parameter(Argument argument, const ConstVector& v, bool output) noexcept {
+    if (!vector(argument, v, output)) return;
+    const bool fits = v.dtype == x_.dtype || (v.dtype == Dtype::f32 && size_of(x_.dtype) == 2);
+    if (!fits || (parameters_ && v.dtype != parameter_dtype_)) {
+      return refuse(Code::dtype_mismatch, argument);
+    }
+    parameters_ = true;
+    parameter_dtype_ = v.dtype;
+  }
+
+  /// save_mean and save_invstd: f64, or f32 unless the data is f64; both the same.
+  void saved(const ConstVector& mean, const ConstVector& invstd, bool output) noexcept {
+    const auto one = [&](Argument argument, const ConstVector& v) {
+      if (!vector(argument, v, output)) return;
+      const bool fits = v.dtype == Dtype::f64 || (v.dtype == Dtype::f32 && x_.dtype != Dtype::f64);
+      if (!fits) refuse(Code::dtype_mismatch, argument);
+    };
+    one(Argument::save_mean, mean);
+    one(Argument::save_invstd, invstd);
+    if (mean.present() && invstd.present() && mean.dtype != invstd.dtype) {
+      refuse(Code::dtype_mismatch, Argument::save_invstd);
+    }
+  }
+
+  /// Statistics that the call cannot do without, unless there is nothing to compute.
+  void needed(Argument argument, const ConstVector& v) noexcept {
+    if (!v.present() && !empty_) refuse(Code::missing_statistics, argument);
+  }
+
+  /// The verdict; `input` may be the very view that `output` is.
+  Status finish(Argument input, Argument output) noexcept {
+    for (std::size_t i = 0; status_.ok() && i < used_; ++i) {
+      const Item& out = items_[i];
+      if (!out.output) continue;
+      if (overlaps_itself(out.region)) refuse(Code::overlap, out.argument);
+      for (std::size_t j = 0; status_.ok() && j < used_; ++j) {
+        const Item& other = items_[j];
+        if (j == i || (other.output && j > i)) continue;
+        const bool in_place = other.argument == input && out.argument == output &&
+                              same_view(out.region, other.region);
+        if (!in_place && share_memory(out.region, other.region)) {
+          refuse(Code::overlap, out.argument);
+        }
+      }
+    }
+    return status_;
+  }
+
+ private:
+  struct Item {
+    Argument argument = Argument::none;
+    bool output = false;
+    Region region;
+  };
+
+  /// True if the vector is present and well-formed.
+  bool vector(Argument argument, const ConstVector& v, bool output) noexcept {
+    if (!status_.ok() || !v.present()) return false;
+    Item& item = items_[used_++];
+    item = {argument, output, {}};
+    status_ = make_region(argument, {v.data, v.dtype, 1, {v.size}, {v.stride}}, item.region);
+    if (status_.ok() && v.size != x_.size[1]) refuse(Code::bad_size, argument);
+    return status_.ok();
+  }
+
+  const ConstTensor& x_;
+  Status status_;
+  bool empty_ = false;
+  bool parameters_ = false;
+  Dtype parameter_dtype_ = Dtype::f32;
+  std::array<Item, 12> items_{};
+  std::size_t used_ = 0;
+};
+
+}  // namespace
+
+Status check_x(const ConstTensor& x, bool batch) noexcept {
+  Region region;
+  const Status status = make_tensor_region(Argument::x, x, region);
+  if (!status.ok() || !batch) return status;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(x.rank); ++i) {
+    if (i != 1 && x.size[i] != 1) return accepted;
+  }
+  return {Code::one_value_per_channel, Argument::x};
+}
+
+Status check(const ForwardJob& job) noexcept {
+  Checker checker(job.x, job.batch);
+  if (!job.batch) {
+    checker.needed(Argument::running_mean, job.given_mean);
+    checker.needed(Argument::running_var, job.given_var);
+    checker.parameter(Argument::running_mean, job.given_mean, false);
+    checker.parameter(Argument::running_var, job.given_var, false);
+  }
+  checker.parameter(Argument::running_mean, job.running_mean, true);
+  checker.parameter(Argument::running_var, job.running_var, true);
+  checker.parameter(Argument::weight, job.weight, false);
+  checker.parameter(Argument::bias, job.bias, false);
+  checker.saved(job.save_mean, job.save_invstd, true);
+  checker.tensor(Argument::y, job.y, true);
+  return checker.finish(Argument::x, Argument::y);
+}
+
+Status check(const BackwardJob& job) noexcept {
+  Checker checker(job.x, false);
+  if (job.spread_is_var) {
+    checker.needed(Argument::running_mean, job.mean);
+    checker.needed(Argument::running_var, job.spread);
+    checker.parameter(Argument::running_mean, job.mean, false);
+    checker.parameter(Argument::running_var, job.spread, false);
+  } else {
+    checker.needed(Argument::save_mean, job.mean);
+    checker.needed(Argument::save_invstd, job.spread);
+    checker.saved(job.mean, job.spread, false);
+  }
+  checker.parameter(Argument::weight, job.weight, false);
+  checker.parameter(Argument::dweight, job.dweight, true);
+  checker.parameter(Argument::dbias, job.dbias, true);
+  checker.tensor(Argument::dy, job.dy, false);
+  if (job.dx.data != nullptr) checker.tensor(Argument::dx, job.dx, true);
+  return checker.finish(Argument::dy, Argument::dx);
+}
+
+}  // namespace truenorm::detail
