@@ -1,6 +1,7 @@
 # What the harness needs from the system, each with the Debian package that brings it. Nothing is
 # downloaded. Defines, besides each package's own targets:
-#   truenorm::torch          LibTorch; TRUENORM_TORCH_VERSION
+#   truenorm::torch          LibTorch; TRUENORM_TORCH_VERSION; TRUENORM_TORCH_OPTIONS for the one
+#                            source file that includes its headers
 #   DNNL::dnnl               oneDNN, when there is one; TRUENORM_DNNL_VERSION, else empty
 
 function(truenorm_not_found what package)
@@ -37,6 +38,13 @@ function(truenorm_find_torch)
   target_link_libraries(truenorm::torch INTERFACE
     $<TARGET_FILE:torch_cpu> $<TARGET_FILE:c10> Threads::Threads)
   set(TRUENORM_TORCH_VERSION "${Torch_VERSION}" PARENT_SCOPE)
+  # LibTorch 1's headers need std::vector of an incomplete type; where vector is constexpr (C++20,
+  # GCC 12's library), clang does not have that.
+  set(options "")
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND Torch_VERSION VERSION_LESS 2)
+    set(options -std=c++17)
+  endif()
+  set(TRUENORM_TORCH_OPTIONS "${options}" PARENT_SCOPE)
 endfunction()
 truenorm_find_torch()
 
