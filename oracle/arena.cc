@@ -4,27 +4,35 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <new>
 
 namespace truenorm::oracle {
 namespace {
 
-constexpr std::size_t kAlign = 64;              // of the base before the skew
-constexpr std::size_t kFence = 64;              // bytes watched before and behind a tensor
+constexpr std::size_t kAlign = 64;                   // of the base before the skew
+constexpr std::size_t kFence = 64;                   // bytes watched before and behind a tensor
 constexpr std::size_t kKeep = std::size_t{1} << 25;  // larger blocks go back at begin()
-constexpr std::int64_t kGap = 5;                // elements behind each row of a padded tensor: keeps rows off vector boundaries
+constexpr std::int64_t kGap =
+    5;  // elements behind each row of a padded tensor: keeps rows off vector boundaries
 
-// What no one may touch: all ones, a NaN in every dtype, so that a value computed from it shows, too.
+// What no one may touch: all ones, a NaN in every dtype, so that a value computed from it shows,
+// too.
 constexpr int kCanary = 0xff;
 
 /// A quiet NaN that no arithmetic produces: what an output holds until it is written.
 std::uint64_t poison(Dtype dtype) {
   switch (dtype) {
-    case Dtype::f32: return 0x7fe5a5a5u;
-    case Dtype::f64: return 0x7ffea5a5a5a5a5a5u;
-    case Dtype::bf16: return 0x7fe5u;
-    case Dtype::f16: return 0x7fa5u;
+    case Dtype::f32:
+      return 0x7fe5a5a5u;
+    case Dtype::f64:
+      return 0x7ffea5a5a5a5a5a5u;
+    case Dtype::bf16:
+      return 0x7fe5u;
+    case Dtype::f16:
+      return 0x7fa5u;
   }
   return 0;
 }
@@ -43,7 +51,8 @@ const std::byte* disturbed(const std::byte* from, const std::byte* to) {
   return nullptr;
 }
 
-/// Calls f(offset, index) for every row of the innermost axis: its first element's offset in memory and its logical index.
+/// Calls f(offset, index) for every row of the innermost axis: its first element's offset in memory
+/// and its logical index.
 template <class F>
 void each_row(const Placed& p, F&& f) {
   if (p.count == 0) return;
@@ -73,9 +82,12 @@ void each_element(const Placed& p, F&& f) {
 template <class F>
 void with_bits(Dtype dtype, F&& f) {
   switch (size_of(dtype)) {
-    case 2: return f(std::uint16_t{});
-    case 4: return f(std::uint32_t{});
-    default: return f(std::uint64_t{});
+    case 2:
+      return f(std::uint16_t{});
+    case 4:
+      return f(std::uint32_t{});
+    default:
+      return f(std::uint64_t{});
   }
 }
 
@@ -97,7 +109,9 @@ void fill_poison(const Placed& p) {
   with_bits(p.dtype, [&](auto zero) {
     using Bits = decltype(zero);
     const auto bits = static_cast<Bits>(poison(p.dtype));
-    each_element(p, [&](std::int64_t o, std::int64_t) { std::memcpy(static_cast<Bits*>(p.data) + o, &bits, sizeof bits); });
+    each_element(p, [&](std::int64_t o, std::int64_t) {
+      std::memcpy(static_cast<Bits*>(p.data) + o, &bits, sizeof bits);
+    });
   });
 }
 
@@ -121,7 +135,9 @@ bool same(const std::vector<std::byte>& before, const std::byte* now) {
   return before.empty() || std::memcmp(before.data(), now, before.size()) == 0;
 }
 
-std::string element(const std::string& name, std::int64_t index) { return name + "[" + std::to_string(index) + "]"; }
+std::string element(const std::string& name, std::int64_t index) {
+  return name + "[" + std::to_string(index) + "]";
+}
 
 }  // namespace
 
@@ -129,7 +145,8 @@ std::array<std::int64_t, 5> strides_of(Layout layout, const Shape& shape) {
   const int rank = shape.rank();
   std::array<std::int64_t, 5> size{shape.n, shape.c, shape.s[0], shape.s[1], shape.s[2]}, stride{};
   std::array<int, 5> order{0, 1, 2, 3, 4};  // axes from the outermost in memory to the innermost
-  if (layout == Layout::nhwc) std::rotate(order.begin() + 1, order.begin() + 2, order.begin() + rank);
+  if (layout == Layout::nhwc)
+    std::rotate(order.begin() + 1, order.begin() + 2, order.begin() + rank);
   if (layout == Layout::transposed) std::swap(order[0], order[static_cast<std::size_t>(rank - 1)]);
   std::int64_t next = layout == Layout::sliced ? 2 : 1;
   for (int i = rank; i-- > 0;) {
@@ -147,7 +164,8 @@ void Arena::Block::reserve(std::size_t wanted) {
   release();
   const std::size_t size = round_up(std::max(wanted, 2 * bytes), page_bytes());
   // One page more than asked for: the protected one, or simply none of our business.
-  void* memory = mmap(nullptr, size + page_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory = mmap(nullptr, size + page_bytes(), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   begin = static_cast<std::byte*>(memory);
   bytes = size;
@@ -169,7 +187,8 @@ Arena::~Arena() {
 }
 
 bool Arena::guarded(const Case& c) {
-  return (c.problem.seed * 0x9e3779b97f4a7c15u >> 62) == 0;  // Fibonacci hashing: any two neighbouring seeds differ
+  return (c.problem.seed * 0x9e3779b97f4a7c15u >> 62) ==
+         0;  // Fibonacci hashing: any two neighbouring seeds differ
 }
 
 void Arena::begin(const Case& c) {
@@ -182,8 +201,8 @@ void Arena::begin(const Case& c) {
       if (b.bytes > kKeep) b.release();
 }
 
-const Placed& Arena::tensor(Use use, std::string_view name, const Shape& shape, Dtype dtype, Layout layout,
-                            const std::vector<double>* values) {
+const Placed& Arena::tensor(Use use, std::string_view name, const Shape& shape, Dtype dtype,
+                            Layout layout, const std::vector<double>* values) {
   if (layout == Layout::expanded && use != Use::in) layout = Layout::nchw;
   Item item;
   item.use = use;
@@ -200,11 +219,13 @@ const Placed& Arena::tensor(Use use, std::string_view name, const Shape& shape, 
     item.period = item.live + kGap;
   }
   std::int64_t slots = p.count == 0 ? 0 : 1;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(p.rank) && slots != 0; ++i) slots += (p.size[i] - 1) * p.stride[i];
+  for (std::size_t i = 0; i < static_cast<std::size_t>(p.rank) && slots != 0; ++i)
+    slots += (p.size[i] - 1) * p.stride[i];
   return place(std::move(item), slots, values);
 }
 
-const Placed& Arena::vector(Use use, std::string_view name, std::int64_t count, Dtype dtype, const std::vector<double>* values) {
+const Placed& Arena::vector(Use use, std::string_view name, std::int64_t count, Dtype dtype,
+                            const std::vector<double>* values) {
   Item item;
   item.use = use;
   item.name = name;
@@ -227,10 +248,12 @@ const Placed& Arena::place(Item&& made, std::int64_t slots, const std::vector<do
   if (blocks.size() <= used_) blocks.resize(used_ + 1);
   Block& block = blocks[used_++];
   block.guard = guard_;
-  const std::size_t unit = size_of(item.placed.dtype), span = static_cast<std::size_t>(slots) * unit;
+  const std::size_t unit = size_of(item.placed.dtype),
+                    span = static_cast<std::size_t>(slots) * unit;
   const std::size_t skew = static_cast<std::size_t>(skew_) * unit;
   block.reserve(round_up(kFence, kAlign) + skew + span + kFence);
-  item.first = guard_ ? block.begin + block.bytes - span : block.begin + round_up(kFence, kAlign) + skew;
+  item.first =
+      guard_ ? block.begin + block.bytes - span : block.begin + round_up(kFence, kAlign) + skew;
   item.last = item.first + span;
   item.low = item.first - kFence;
   item.high = guard_ ? item.last : item.last + kFence;
@@ -257,15 +280,19 @@ std::string Arena::fences(const Item& item) const {
   const auto unit = static_cast<std::ptrdiff_t>(size_of(item.placed.dtype));
   const std::byte* at = item.first;
   for (std::ptrdiff_t left; (left = item.last - at) > item.live * unit; at += item.period * unit)
-    if (disturbed(at + item.live * unit, at + std::min(left, static_cast<std::ptrdiff_t>(item.period * unit))))
-      return item.name + ": written into the gap behind its place " + std::to_string((at - item.first) / unit + item.live - 1);
+    if (disturbed(at + item.live * unit,
+                  at + std::min(left, static_cast<std::ptrdiff_t>(item.period * unit))))
+      return item.name + ": written into the gap behind its place " +
+             std::to_string((at - item.first) / unit + item.live - 1);
   return {};
 }
 
 std::string Arena::written(const Item& item) const {
-  if (item.use == Use::in && !same(item.before, item.first)) return item.name + ": an input, changed";
+  if (item.use == Use::in && !same(item.before, item.first))
+    return item.name + ": an input, changed";
   if (item.use == Use::out)
-    if (const std::int64_t i = first_poison(item.placed, true); i >= 0) return element(item.name, i) + ": never written";
+    if (const std::int64_t i = first_poison(item.placed, true); i >= 0)
+      return element(item.name, i) + ": never written";
   return {};
 }
 
@@ -284,14 +311,19 @@ std::string Arena::harm_after_refusal() const {
     const bool filled = item.use == Use::in || item.use == Use::inout;
     if (filled && !same(item.before, item.first)) return item.name + ": changed by a refused call";
     if (!filled)
-      if (const std::int64_t e = first_poison(item.placed, false); e >= 0) return element(item.name, e) + ": written by a refused call";
+      if (const std::int64_t e = first_poison(item.placed, false); e >= 0)
+        return element(item.name, e) + ": written by a refused call";
   }
   return {};
 }
 
 std::vector<double> Arena::read(const Placed& p) const {
   std::vector<double> values(static_cast<std::size_t>(p.count));
-  const auto put = [&](std::int64_t i, double v) { values[static_cast<std::size_t>(i)] = v; };
+  // Any NaN is read as one and the same: the poison must not come back as the next call's input.
+  const auto put = [&](std::int64_t i, double v) {
+    values[static_cast<std::size_t>(i)] =
+        std::isnan(v) ? std::numeric_limits<double>::quiet_NaN() : v;
+  };
   if (p.dtype == Dtype::f32) {
     const auto* from = static_cast<const float*>(p.data);
     each_element(p, [&](std::int64_t o, std::int64_t i) { put(i, static_cast<double>(from[o])); });

@@ -10,14 +10,20 @@ namespace truenorm::oracle {
 namespace host {
 namespace {
 
-bool same_bits(double a, double b) { return std::memcmp(&a, &b, sizeof a) == 0 || (std::isnan(a) && std::isnan(b)); }
+bool same_bits(double a, double b) {
+  return std::memcmp(&a, &b, sizeof a) == 0 || (std::isnan(a) && std::isnan(b));
+}
 
 std::int32_t abi_dtype(Dtype dtype) {
   switch (dtype) {
-    case Dtype::f32: return TRUENORM_F32;
-    case Dtype::f64: return TRUENORM_F64;
-    case Dtype::bf16: return TRUENORM_BF16;
-    case Dtype::f16: return TRUENORM_F16;
+    case Dtype::f32:
+      return TRUENORM_F32;
+    case Dtype::f64:
+      return TRUENORM_F64;
+    case Dtype::bf16:
+      return TRUENORM_BF16;
+    case Dtype::f16:
+      return TRUENORM_F16;
   }
   return -1;
 }
@@ -34,7 +40,9 @@ truenorm_tensor view(const Placed& p) {
   return t;
 }
 
-truenorm_vector view_vector(const Placed& p) { return {p.data, abi_dtype(p.dtype), 0, p.size[0], p.stride[0]}; }
+truenorm_vector view_vector(const Placed& p) {
+  return {p.data, abi_dtype(p.dtype), 0, p.size[0], p.stride[0]};
+}
 
 truenorm_vector absent(Dtype dtype) { return {nullptr, abi_dtype(dtype), 0, 0, 1}; }
 
@@ -48,15 +56,21 @@ Game::Call Game::judge_call(truenorm_result result, std::string_view function) {
   const std::string who(function);
   switch (result) {
     case TRUENORM_OK:
-      if (const std::string harm = arena_.harm(); !harm.empty()) return end(Outcome::memory, who + ": " + harm), Call::ended;
+      if (const std::string harm = arena_.harm(); !harm.empty())
+        return end(Outcome::memory, who + ": " + harm), Call::ended;
       return Call::accepted;
     case TRUENORM_REFUSED:
-      if (const std::string harm = arena_.harm_after_refusal(); !harm.empty()) return end(Outcome::memory, who + ": " + harm), Call::ended;
+      if (const std::string harm = arena_.harm_after_refusal(); !harm.empty())
+        return end(Outcome::memory, who + ": " + harm), Call::ended;
       return Call::refused;
-    case TRUENORM_UNSUPPORTED: return end(Outcome::unsupported, who + " says that it does not do this"), Call::ended;
-    case TRUENORM_FAILED: return end(Outcome::failed, who + " failed"), Call::ended;
+    case TRUENORM_UNSUPPORTED:
+      return end(Outcome::unsupported, who + " says that it does not do this"), Call::ended;
+    case TRUENORM_FAILED:
+      return end(Outcome::failed, who + " failed"), Call::ended;
   }
-  return end(Outcome::failed, who + " returned " + std::to_string(static_cast<int>(result)) + ", which is no truenorm_result"), Call::ended;
+  return end(Outcome::failed, who + " returned " + std::to_string(static_cast<int>(result)) +
+                                  ", which is no truenorm_result"),
+         Call::ended;
 }
 
 Refusal Game::refusal_of_forward(const Shape& shape, bool batch) const {
@@ -64,7 +78,8 @@ Refusal Game::refusal_of_forward(const Shape& shape, bool batch) const {
 }
 
 const Placed& Game::place_x(const Shape& shape, std::size_t step, bool written) {
-  return arena_.tensor(written ? Use::inout : Use::in, "x", shape, problem_.dtype, exec_.x, &in_.step[step]);
+  return arena_.tensor(written ? Use::inout : Use::in, "x", shape, problem_.dtype, exec_.x,
+                       &in_.step[step]);
 }
 
 const Placed* Game::y_for(const Placed& x, const Shape& shape) {
@@ -77,20 +92,28 @@ bool Game::ask_backward(std::size_t index, std::uint64_t left_out, StepTrace& tr
   const Shape& shape = last_.shape;
   const Placed& xp = place_x(shape, last_.step, false);
   const truenorm_tensor x = view(xp);
-  const truenorm_tensor dy = view(arena_.tensor(Use::in, "dy", shape, problem_.dtype, exec_.dy, &in_.step[index]));
+  const truenorm_tensor dy =
+      view(arena_.tensor(Use::in, "dy", shape, problem_.dtype, exec_.dy, &in_.step[index]));
   const Placed *dx = nullptr, *dweight = nullptr, *dbias = nullptr;
   Gradients g{x, absent(problem_.param_dtype), absent(problem_.param_dtype)};
   g.dx.data = nullptr;
-  if (!(left_out & 1)) g.dx = view(*(dx = &arena_.tensor(Use::out, "dx", shape, problem_.dtype, exec_.dx)));
-  if (!(left_out & 2)) g.dweight = view_vector(*(dweight = &arena_.vector(Use::out, "dweight", shape.c, problem_.param_dtype)));
-  if (!(left_out & 4)) g.dbias = view_vector(*(dbias = &arena_.vector(Use::out, "dbias", shape.c, problem_.param_dtype)));
+  if (!(left_out & 1))
+    g.dx = view(*(dx = &arena_.tensor(Use::out, "dx", shape, problem_.dtype, exec_.dx)));
+  if (!(left_out & 2))
+    g.dweight = view_vector(
+        *(dweight = &arena_.vector(Use::out, "dweight", shape.c, problem_.param_dtype)));
+  if (!(left_out & 4))
+    g.dbias =
+        view_vector(*(dbias = &arena_.vector(Use::out, "dbias", shape.c, problem_.param_dtype)));
   switch (judge_call(backward(dy, x, g), "backward")) {
-    case Call::ended: return false;
+    case Call::ended:
+      return false;
     case Call::refused:
       trace.refused = Refusal::other;
       trace.message = "the plugin refused";
       return true;
-    case Call::accepted: break;
+    case Call::accepted:
+      break;
   }
   if (dx) trace.dx = arena_.read(*dx);
   if (dweight) trace.dweight = arena_.read(*dweight);
@@ -108,14 +131,17 @@ bool Game::gradients(std::size_t index, StepTrace& trace) {
 
 /// "Repeated calls give the same": of what both calls were asked for.
 bool Game::same_again(const StepTrace& first, const StepTrace& second) {
-  const auto differs = [&](std::string_view what, const std::vector<double>& a, const std::vector<double>& b) {
+  const auto differs = [&](std::string_view what, const std::vector<double>& a,
+                           const std::vector<double>& b) {
     for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
       if (!same_bits(a[i], b[i]))
-        return !end(Outcome::failed, "backward, called twice: " + std::string(what) + "[" + std::to_string(i) + "] was " +
-                                         std::to_string(a[i]) + ", then " + std::to_string(b[i]));
+        return !end(Outcome::failed, "backward, called twice: " + std::string(what) + "[" +
+                                         std::to_string(i) + "] was " + std::to_string(a[i]) +
+                                         ", then " + std::to_string(b[i]));
     return false;
   };
-  return !differs("dx", first.dx, second.dx) && !differs("dweight", first.dweight, second.dweight) &&
+  return !differs("dx", first.dx, second.dx) &&
+         !differs("dweight", first.dweight, second.dweight) &&
          !differs("dbias", first.dbias, second.dbias);
 }
 
@@ -128,7 +154,8 @@ Trace Game::play() {
   return std::move(trace_);
 }
 
-// What the calls that the interface leaves to Truenorm answer: the layer's rules of docs/semantics.md.
+// What the calls that the interface leaves to Truenorm answer: the layer's rules of
+// docs/semantics.md.
 bool Game::step(std::size_t index, StepTrace& trace) {
   const Step& step = problem_.run[index];
   const auto refuse = [&](Refusal why, const char* message) {
@@ -143,20 +170,28 @@ bool Game::step(std::size_t index, StepTrace& trace) {
       if (step.op == Op::eval && tracking_ && !problem_.track && shape.numel() != 0)
         return refuse(Refusal::missing_statistics, "evaluation without running statistics");
       if (!forward(index, trace)) return false;
-      if (trace.refused == Refusal::none) last_ = {true, step.op == Op::train || !tracking_, index, shape};
+      if (trace.refused == Refusal::none)
+        last_ = {true, step.op == Op::train || !tracking_, index, shape};
       return true;
     }
     case Op::backward:
       if (!last_.any) return refuse(Refusal::no_forward, "backward before any forward");
-      if (batch_of(problem_, index) != last_.shape.n) return refuse(Refusal::shape_mismatch, "dy is not of the last forward's sizes");
+      if (batch_of(problem_, index) != last_.shape.n)
+        return refuse(Refusal::shape_mismatch, "dy is not of the last forward's sizes");
       return gradients(index, trace);
     case Op::reset_stats:
     case Op::reset_params:
-      if (tracking_ && !problem_.track) return refuse(Refusal::missing_statistics, "reset without running statistics");
+      if (tracking_ && !problem_.track)
+        return refuse(Refusal::missing_statistics, "reset without running statistics");
       return reset(step.op == Op::reset_params);
-    case Op::save_load: return save_load();
-    case Op::track_off: tracking_ = false; return true;
-    case Op::track_on: tracking_ = true; return true;
+    case Op::save_load:
+      return save_load();
+    case Op::track_off:
+      tracking_ = false;
+      return true;
+    case Op::track_on:
+      tracking_ = true;
+      return true;
   }
   return true;
 }
@@ -166,21 +201,25 @@ bool Game::step(std::size_t index, StepTrace& trace) {
 namespace {
 
 Unsupported outside_the_interface(const Problem& p, bool layer) {
-  if (!std::isfinite(p.eps) || p.eps < 0 || std::signbit(p.eps)) return "the plugin interface has no eps that is negative or not finite";
+  if (!std::isfinite(p.eps) || p.eps < 0 || std::signbit(p.eps))
+    return "the plugin interface has no eps that is negative or not finite";
   if (p.shape.c == 0) return "the plugin interface has no C of 0";
   const auto toggles = [](const Step& s) { return s.op == Op::track_off || s.op == Op::track_on; };
-  if (layer && std::any_of(p.run.begin(), p.run.end(), toggles)) return "the plugin interface cannot toggle track_running_stats of a layer";
+  if (layer && std::any_of(p.run.begin(), p.run.end(), toggles))
+    return "the plugin interface cannot toggle track_running_stats of a layer";
   return {};
 }
 
 bool has_backward(const Problem& p) {
-  return std::any_of(p.run.begin(), p.run.end(), [](const Step& s) { return s.op == Op::backward; });
+  return std::any_of(p.run.begin(), p.run.end(),
+                     [](const Step& s) { return s.op == Op::backward; });
 }
 
 template <class Table>
 class HostPlayer final : public Player {
  public:
-  using MakeGame = std::unique_ptr<host::Game> (*)(const Table&, const Case&, const Inputs&, Arena&);
+  using MakeGame = std::unique_ptr<host::Game> (*)(const Table&, const Case&, const Inputs&,
+                                                   Arena&);
   HostPlayer(const Table& table, HostOptions options, MakeGame make, bool layer)
       : table_(table), options_(std::move(options)), make_(make), layer_(layer) {}
 
@@ -215,26 +254,32 @@ class HostPlayer final : public Player {
 
 }  // namespace
 
-// What the interface promises, and what the plugin adds: sums in `accumulate` in chains of at most `chain`, the rest in at least F32 (F64 for F64 data).
+// What the interface promises, and what the plugin adds: sums in `accumulate` in chains of at most
+// `chain`, the rest in at least F32 (F64 for F64 data).
 Contract contract_of(const truenorm_contract& claim, const Problem& p) {
-  const double unit = p.dtype == Dtype::f64 ? kU64 : kU32, add = claim.accumulate == TRUENORM_F64 ? kU64 : kU32;
+  const double unit = p.dtype == Dtype::f64 ? kU64 : kU32,
+               add = claim.accumulate == TRUENORM_F64 ? kU64 : kU32;
   std::int64_t largest = p.shape.per_channel();
-  for (std::size_t i = 0; i < p.run.size(); ++i) largest = std::max(largest, p.shape.with_batch(batch_of(p, i)).per_channel());
-  const double chain = static_cast<double>(claim.chain > 0 ? std::min(claim.chain, largest) : largest);
+  for (std::size_t i = 0; i < p.run.size(); ++i)
+    largest = std::max(largest, p.shape.with_batch(batch_of(p, i)).per_channel());
+  const double chain =
+      static_cast<double>(claim.chain > 0 ? std::min(claim.chain, largest) : largest);
   Contract c;
   c.mean = {0, add, chain};
-  // A pivot within half a standard deviation of the mean has a mean square Q <= 1.25 var about it, and errs by gamma*Q + 2*(sigma/2)*gamma*sqrt(Q)
-  // < 2.4*gamma*var, where the mean itself would err by gamma*var.
+  // A pivot within half a standard deviation of the mean has a mean square Q <= 1.25 var about it,
+  // and errs by gamma*Q + 2*(sigma/2)*gamma*sqrt(Q) < 2.4*gamma*var, where the mean itself would
+  // err by gamma*var.
   c.square = {unit, add, 3 * chain};
   c.mean_unit = unit;
-  c.var_unit = 2 * unit;           // the division and a store
-  c.invstd_unit = 4 * unit;        // var + eps, the root, the reciprocal, a store
+  c.var_unit = 2 * unit;     // the division and a store
+  c.invstd_unit = 4 * unit;  // var + eps, the root, the reciprocal, a store
   c.eval_invstd_unit = 4 * unit;
   c.eps_unit = unit;
   c.unit = unit;
   c.folded = claim.folded != 0;
-  c.forward_roundings = 4;         // x - mean, and three products with invstd*weight in any order
-  c.backward_roundings = 10;       // the last term is a difference times invstd twice, dot, 1/n, with two differences and two products behind it
+  c.forward_roundings = 4;    // x - mean, and three products with invstd*weight in any order
+  c.backward_roundings = 10;  // the last term is a difference times invstd twice, dot, 1/n, with
+                              // two differences and two products behind it
   c.dy_sum = {0, add, chain};
   c.dot = {unit, add, chain};
   c.dy_sum_store = c.dot_store = unit;
@@ -248,11 +293,13 @@ Contract contract_of(const truenorm_contract& claim, const Problem& p) {
 }
 
 std::unique_ptr<Player> host_kernel(const truenorm_kernel_v1& table, HostOptions options) {
-  return std::make_unique<HostPlayer<truenorm_kernel_v1>>(table, std::move(options), host::kernel_game, false);
+  return std::make_unique<HostPlayer<truenorm_kernel_v1>>(table, std::move(options),
+                                                          host::kernel_game, false);
 }
 
 std::unique_ptr<Player> host_layer(const truenorm_layer_v1& table, HostOptions options) {
-  return std::make_unique<HostPlayer<truenorm_layer_v1>>(table, std::move(options), host::layer_game, true);
+  return std::make_unique<HostPlayer<truenorm_layer_v1>>(table, std::move(options),
+                                                         host::layer_game, true);
 }
 
 }  // namespace truenorm::oracle

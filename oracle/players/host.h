@@ -1,4 +1,5 @@
-// Plays cases against a user's kernel or layer (truenorm_plugin.h). Around a kernel Truenorm keeps the layer's books; a layer keeps its own.
+// Plays cases against a user's kernel or layer (truenorm_plugin.h). Around a kernel Truenorm keeps
+// the layer's books; a layer keeps its own.
 #pragma once
 
 #include <memory>
@@ -14,9 +15,11 @@ namespace truenorm::oracle {
 /// What stands around a kernel or a layer.
 struct HostOptions {
   std::string name = {}, version = {};
-  Unsupported (*unsupported)(const Problem&, const Exec&) = nullptr;     // beyond what the interface excludes
-  Contract (*contract)(const Problem&, const Exec&) = nullptr;           // instead of the one that truenorm_contract stands for
-  void (*before_case)() = nullptr;                                       // forget what earlier cases left
+  Unsupported (*unsupported)(const Problem&,
+                             const Exec&) = nullptr;  // beyond what the interface excludes
+  Contract (*contract)(const Problem&, const Exec&) =
+      nullptr;                      // instead of the one that truenorm_contract stands for
+  void (*before_case)() = nullptr;  // forget what earlier cases left
 };
 
 std::unique_ptr<Player> host_kernel(const truenorm_kernel_v1&, HostOptions);
@@ -30,13 +33,14 @@ namespace host {
 /// A case in play: the steps that a kernel and a layer have in common.
 class Game {
  public:
-  Game(const Case& c, const Inputs& in, Arena& arena) : case_(c), problem_(c.problem), exec_(*c.exec), in_(in), arena_(arena) {}
+  Game(const Case& c, const Inputs& in, Arena& arena)
+      : case_(c), problem_(c.problem), exec_(*c.exec), in_(in), arena_(arena) {}
   virtual ~Game() = default;
   Trace play();
 
  protected:
   struct LastForward {
-    bool any = false, batch = false;        // batch: batch statistics were used
+    bool any = false, batch = false;  // batch: batch statistics were used
     std::size_t step = 0;
     Shape shape;
   };
@@ -50,16 +54,17 @@ class Game {
     truenorm_tensor dx;
     truenorm_vector dweight, dbias;
   };
-  virtual truenorm_result backward(const truenorm_tensor& dy, const truenorm_tensor& x, Gradients&) = 0;
+  virtual truenorm_result backward(const truenorm_tensor& dy, const truenorm_tensor& x,
+                                   Gradients&) = 0;
   virtual bool reset(bool parameters) = 0;
   virtual bool save_load() = 0;
-  virtual bool state(StepTrace&) = 0;                        // fills in the state after a step
+  virtual bool state(StepTrace&) = 0;  // fills in the state after a step
 
-  bool end(Outcome, std::string detail);                     // false, to be returned
+  bool end(Outcome, std::string detail);  // false, to be returned
   Call judge_call(truenorm_result, std::string_view function);
   Refusal refusal_of_forward(const Shape&, bool batch) const;
   Dtype save_dtype() const { return problem_.dtype == Dtype::f64 ? Dtype::f64 : Dtype::f32; }
-  const Placed* y_for(const Placed& x, const Shape&);        // x itself where the case is in place
+  const Placed* y_for(const Placed& x, const Shape&);  // x itself where the case is in place
   const Placed& place_x(const Shape&, std::size_t step, bool written);
 
   const Case& case_;

@@ -1,4 +1,5 @@
-// A kernel under Truenorm's bookkeeping: the layer's state lives here, the kernel sees one call at a time.
+// A kernel under Truenorm's bookkeeping: the layer's state lives here, the kernel sees one call at
+// a time.
 #include "host.h"
 
 #include <algorithm>
@@ -8,14 +9,18 @@ namespace {
 
 class KernelGame final : public Game {
  public:
-  KernelGame(const truenorm_kernel_v1& k, const Case& c, const Inputs& in, Arena& arena) : Game(c, in, arena), k_(k) {}
+  KernelGame(const truenorm_kernel_v1& k, const Case& c, const Inputs& in, Arena& arena)
+      : Game(c, in, arena), k_(k) {}
 
  private:
   bool begin() override;
   bool forward(std::size_t index, StepTrace&) override;
-  truenorm_result backward(const truenorm_tensor& dy, const truenorm_tensor& x, Gradients&) override;
+  truenorm_result backward(const truenorm_tensor& dy, const truenorm_tensor& x,
+                           Gradients&) override;
   bool reset(bool parameters) override;
-  bool save_load() override { return true; }  // the books are Truenorm's: a round trip through a copy is the identity
+  bool save_load() override {
+    return true;
+  }  // the books are Truenorm's: a round trip through a copy is the identity
   bool state(StepTrace&) override;
 
   truenorm_result train(const Placed& x, const Placed& y, bool update, double factor);
@@ -28,20 +33,23 @@ class KernelGame final : public Game {
   std::vector<double> weight_, bias_, running_mean_, running_var_;
   double batches_ = 0;
   // Of the last forward: the statistics and the weight that it used.
-  std::vector<double> mean_, second_, last_weight_;  // second_: invstd of batch statistics, variance of running ones
+  std::vector<double> mean_, second_,
+      last_weight_;  // second_: invstd of batch statistics, variance of running ones
   // Of the call at hand.
   const Placed *rm_ = nullptr, *rv_ = nullptr, *save_mean_ = nullptr, *save_invstd_ = nullptr;
 };
 
 truenorm_vector KernelGame::input(const char* name, const std::vector<double>& values) {
   if (values.empty()) return absent(problem_.param_dtype);
-  return view_vector(arena_.vector(Use::in, name, static_cast<std::int64_t>(values.size()), problem_.param_dtype, &values));
+  return view_vector(arena_.vector(Use::in, name, static_cast<std::int64_t>(values.size()),
+                                   problem_.param_dtype, &values));
 }
 
 bool KernelGame::begin() {
   weight_ = in_.weight;
   bias_ = in_.bias;
-  // A layer without running statistics evaluates a batch of no values all the same, and the interface wants some to be given.
+  // A layer without running statistics evaluates a batch of no values all the same, and the
+  // interface wants some to be given.
   const auto channels = static_cast<std::size_t>(problem_.shape.c);
   running_mean_ = problem_.track ? in_.running_mean : std::vector<double>(channels, 0);
   running_var_ = problem_.track ? in_.running_var : std::vector<double>(channels, 1);
@@ -52,16 +60,22 @@ bool KernelGame::begin() {
 bool KernelGame::refuses_wrong_size() {
   arena_.begin(case_);
   const Shape shape{2, problem_.shape.c, 0, {}};
-  const std::vector<double> values(static_cast<std::size_t>(shape.numel()), 1), many(static_cast<std::size_t>(shape.c) + 1, 1);
-  const truenorm_tensor x = view(arena_.tensor(Use::in, "x", shape, problem_.dtype, Layout::nchw, &values));
+  const std::vector<double> values(static_cast<std::size_t>(shape.numel()), 1),
+      many(static_cast<std::size_t>(shape.c) + 1, 1);
+  const truenorm_tensor x =
+      view(arena_.tensor(Use::in, "x", shape, problem_.dtype, Layout::nchw, &values));
   truenorm_tensor y = view(arena_.tensor(Use::out, "y", shape, problem_.dtype, Layout::nchw));
-  const truenorm_vector weight = input("weight of C + 1 values", many), none = absent(problem_.param_dtype);
+  const truenorm_vector weight = input("weight of C + 1 values", many),
+                        none = absent(problem_.param_dtype);
   truenorm_vector no_mean = none, no_var = none;
   truenorm_vector mean = view_vector(arena_.vector(Use::out, "save_mean", shape.c, save_dtype()));
-  truenorm_vector invstd = view_vector(arena_.vector(Use::out, "save_invstd", shape.c, save_dtype()));
-  const truenorm_result result = k_.forward_training(&x, &weight, &none, &no_mean, &no_var, 0.1, 1e-5, &y, &mean, &invstd, exec_.threads);
+  truenorm_vector invstd =
+      view_vector(arena_.vector(Use::out, "save_invstd", shape.c, save_dtype()));
+  const truenorm_result result = k_.forward_training(&x, &weight, &none, &no_mean, &no_var, 0.1,
+                                                     1e-5, &y, &mean, &invstd, exec_.threads);
   if (result == TRUENORM_UNSUPPORTED) return true;
-  if (result != TRUENORM_REFUSED) return end(Outcome::failed, "forward_training did not refuse a weight of C + 1 values");
+  if (result != TRUENORM_REFUSED)
+    return end(Outcome::failed, "forward_training did not refuse a weight of C + 1 values");
   return judge_call(result, "forward_training") != Call::ended;
 }
 
@@ -70,17 +84,22 @@ truenorm_result KernelGame::train(const Placed& x, const Placed& y, bool update,
   const bool empty = x.count == 0;
   truenorm_vector rm = absent(problem_.param_dtype), rv = rm;
   if (update) {
-    rm_ = &arena_.vector(Use::inout, "running_mean", problem_.shape.c, problem_.param_dtype, &running_mean_);
-    rv_ = &arena_.vector(Use::inout, "running_var", problem_.shape.c, problem_.param_dtype, &running_var_);
+    rm_ = &arena_.vector(Use::inout, "running_mean", problem_.shape.c, problem_.param_dtype,
+                         &running_mean_);
+    rv_ = &arena_.vector(Use::inout, "running_var", problem_.shape.c, problem_.param_dtype,
+                         &running_var_);
     rm = view_vector(*rm_);
     rv = view_vector(*rv_);
   }
-  save_mean_ = &arena_.vector(empty ? Use::maybe : Use::out, "save_mean", problem_.shape.c, save_dtype());
-  save_invstd_ = &arena_.vector(empty ? Use::maybe : Use::out, "save_invstd", problem_.shape.c, save_dtype());
+  save_mean_ =
+      &arena_.vector(empty ? Use::maybe : Use::out, "save_mean", problem_.shape.c, save_dtype());
+  save_invstd_ =
+      &arena_.vector(empty ? Use::maybe : Use::out, "save_invstd", problem_.shape.c, save_dtype());
   truenorm_vector mean = view_vector(*save_mean_), invstd = view_vector(*save_invstd_);
   const truenorm_tensor in = view(x);
   truenorm_tensor out = view(y);
-  return k_.forward_training(&in, &weight, &bias, &rm, &rv, factor, problem_.eps, &out, &mean, &invstd, exec_.threads);
+  return k_.forward_training(&in, &weight, &bias, &rm, &rv, factor, problem_.eps, &out, &mean,
+                             &invstd, exec_.threads);
 }
 
 truenorm_result KernelGame::evaluate(const Placed& x, const Placed& y) {
@@ -93,10 +112,13 @@ truenorm_result KernelGame::evaluate(const Placed& x, const Placed& y) {
 }
 
 bool KernelGame::forward(std::size_t index, StepTrace& trace) {
-  const bool training = problem_.run[index].op == Op::train, batch = training || !tracking_, update = training && tracks();
+  const bool training = problem_.run[index].op == Op::train, batch = training || !tracking_,
+             update = training && tracks();
   const Shape shape = problem_.shape.with_batch(batch_of(problem_, index));
   const double counted = batches_ + (update ? 1 : 0);
-  const double factor = !update ? 0 : problem_.momentum.cumulative ? 1 / counted : problem_.momentum.value;
+  const double factor = !update                        ? 0
+                        : problem_.momentum.cumulative ? 1 / counted
+                                                       : problem_.momentum.value;
   arena_.begin(case_);
   const Placed& x = place_x(shape, index, exec_.inplace);
   const Placed& y = *y_for(x, shape);
@@ -129,16 +151,22 @@ bool KernelGame::forward(std::size_t index, StepTrace& trace) {
   return true;
 }
 
-truenorm_result KernelGame::backward(const truenorm_tensor& dy, const truenorm_tensor& x, Gradients& g) {
+truenorm_result KernelGame::backward(const truenorm_tensor& dy, const truenorm_tensor& x,
+                                     Gradients& g) {
   const std::int64_t channels = problem_.shape.c;
-  const truenorm_vector weight = input("weight", last_weight_), none = absent(problem_.param_dtype), no_save = absent(save_dtype());
+  const truenorm_vector weight = input("weight", last_weight_), none = absent(problem_.param_dtype),
+                        no_save = absent(save_dtype());
   if (last_.batch) {
-    const truenorm_vector mean = view_vector(arena_.vector(Use::in, "save_mean", channels, save_dtype(), &mean_));
-    const truenorm_vector invstd = view_vector(arena_.vector(Use::in, "save_invstd", channels, save_dtype(), &second_));
-    return k_.backward(&dy, &x, &weight, &none, &none, &mean, &invstd, 1, problem_.eps, &g.dx, &g.dweight, &g.dbias, exec_.threads);
+    const truenorm_vector mean =
+        view_vector(arena_.vector(Use::in, "save_mean", channels, save_dtype(), &mean_));
+    const truenorm_vector invstd =
+        view_vector(arena_.vector(Use::in, "save_invstd", channels, save_dtype(), &second_));
+    return k_.backward(&dy, &x, &weight, &none, &none, &mean, &invstd, 1, problem_.eps, &g.dx,
+                       &g.dweight, &g.dbias, exec_.threads);
   }
   const truenorm_vector mean = input("running_mean", mean_), var = input("running_var", second_);
-  return k_.backward(&dy, &x, &weight, &mean, &var, &no_save, &no_save, 0, problem_.eps, &g.dx, &g.dweight, &g.dbias, exec_.threads);
+  return k_.backward(&dy, &x, &weight, &mean, &var, &no_save, &no_save, 0, problem_.eps, &g.dx,
+                     &g.dweight, &g.dbias, exec_.threads);
 }
 
 bool KernelGame::reset(bool parameters) {
@@ -163,7 +191,8 @@ bool KernelGame::state(StepTrace& trace) {
 
 }  // namespace
 
-std::unique_ptr<Game> kernel_game(const truenorm_kernel_v1& k, const Case& c, const Inputs& in, Arena& arena) {
+std::unique_ptr<Game> kernel_game(const truenorm_kernel_v1& k, const Case& c, const Inputs& in,
+                                  Arena& arena) {
   return std::make_unique<KernelGame>(k, c, in, arena);
 }
 

@@ -8,7 +8,8 @@ namespace {
 
 class LayerGame final : public Game {
  public:
-  LayerGame(const truenorm_layer_v1& l, const Case& c, const Inputs& in, Arena& arena) : Game(c, in, arena), l_(l) {}
+  LayerGame(const truenorm_layer_v1& l, const Case& c, const Inputs& in, Arena& arena)
+      : Game(c, in, arena), l_(l) {}
   ~LayerGame() override {
     if (layer_ != nullptr) l_.destroy(layer_);
   }
@@ -16,7 +17,8 @@ class LayerGame final : public Game {
  private:
   bool begin() override;
   bool forward(std::size_t index, StepTrace&) override;
-  truenorm_result backward(const truenorm_tensor& dy, const truenorm_tensor& x, Gradients& g) override {
+  truenorm_result backward(const truenorm_tensor& dy, const truenorm_tensor& x,
+                           Gradients& g) override {
     return l_.backward(layer_, &dy, &x, &g.dx, &g.dweight, &g.dbias);
   }
   bool reset(bool parameters) override;
@@ -27,8 +29,12 @@ class LayerGame final : public Game {
   bool must_set(const char* name, const std::vector<double>& values);
   bool get(const char* name, std::vector<double>& values);
   bool simple(truenorm_result, const char* function);
-  std::int64_t size_of_state(std::string_view name) const { return name == kCounter ? 1 : problem_.shape.c; }
-  Dtype dtype_of_state(std::string_view name) const { return name == kCounter ? Dtype::f64 : problem_.param_dtype; }
+  std::int64_t size_of_state(std::string_view name) const {
+    return name == kCounter ? 1 : problem_.shape.c;
+  }
+  Dtype dtype_of_state(std::string_view name) const {
+    return name == kCounter ? Dtype::f64 : problem_.param_dtype;
+  }
   std::vector<const char*> names() const;
 
   static constexpr std::string_view kCounter = "num_batches_tracked";
@@ -40,7 +46,8 @@ std::vector<const char*> LayerGame::names() const {
   std::vector<const char*> names;
   if (problem_.weight) names.push_back("weight");
   if (problem_.bias) names.push_back("bias");
-  if (problem_.track) names.insert(names.end(), {"running_mean", "running_var", kCounter.data()});
+  if (problem_.track)
+    for (const char* name : {"running_mean", "running_var", kCounter.data()}) names.push_back(name);
   return names;
 }
 
@@ -48,18 +55,22 @@ std::vector<const char*> LayerGame::names() const {
 bool LayerGame::simple(truenorm_result result, const char* function) {
   arena_.begin(case_);
   const Call call = judge_call(result, function);
-  return call == Call::refused ? end(Outcome::failed, std::string(function) + " refused") : call == Call::accepted;
+  return call == Call::refused ? end(Outcome::failed, std::string(function) + " refused")
+                               : call == Call::accepted;
 }
 
 Game::Call LayerGame::set(const char* name, const std::vector<double>& values, Dtype dtype) {
   arena_.begin(case_);
-  const truenorm_vector from = view_vector(arena_.vector(Use::in, name, static_cast<std::int64_t>(values.size()), dtype, &values));
+  const truenorm_vector from = view_vector(
+      arena_.vector(Use::in, name, static_cast<std::int64_t>(values.size()), dtype, &values));
   return judge_call(l_.set_state(layer_, name, &from), "set_state");
 }
 
 bool LayerGame::must_set(const char* name, const std::vector<double>& values) {
   const Call call = set(name, values, dtype_of_state(name));
-  return call == Call::refused ? end(Outcome::failed, std::string("set_state refused its own ") + name) : call == Call::accepted;
+  return call == Call::refused
+             ? end(Outcome::failed, std::string("set_state refused its own ") + name)
+             : call == Call::accepted;
 }
 
 bool LayerGame::get(const char* name, std::vector<double>& values) {
@@ -75,22 +86,27 @@ bool LayerGame::get(const char* name, std::vector<double>& values) {
 
 bool LayerGame::begin() {
   const truenorm_vector dtype = absent(problem_.param_dtype);
-  const truenorm_layer_options options{problem_.shape.c,       problem_.eps,          problem_.momentum.value, problem_.momentum.cumulative,
-                                       problem_.weight,        problem_.bias,         problem_.track,          dtype.dtype,
-                                       exec_.threads};
+  const truenorm_layer_options options{
+      problem_.shape.c, problem_.eps,  problem_.momentum.value, problem_.momentum.cumulative,
+      problem_.weight,  problem_.bias, problem_.track,          dtype.dtype,
+      exec_.threads};
   if (!simple(l_.create(&options, &layer_), "create")) return false;
   if (layer_ == nullptr) return end(Outcome::failed, "create gave no layer");
-  for (auto [name, values] : {std::pair{"weight", &in_.weight}, std::pair{"bias", &in_.bias}, std::pair{"running_mean", &in_.running_mean},
-                              std::pair{"running_var", &in_.running_var}})
+  for (auto [name, values] :
+       {std::pair{"weight", &in_.weight}, std::pair{"bias", &in_.bias},
+        std::pair{"running_mean", &in_.running_mean}, std::pair{"running_var", &in_.running_var}})
     if (!values->empty() && !must_set(name, *values)) return false;
   if (problem_.seed % 8 != 1) return true;
   // In every eighth case: a wrong size and a name that the layer lacks must be refused.
   const std::vector<double> many(static_cast<std::size_t>(problem_.shape.c) + 1, 1);
   const Call wide = set("weight", many, problem_.param_dtype);
-  if (wide == Call::accepted) return end(Outcome::failed, "set_state did not refuse a weight of C + 1 values");
+  if (wide == Call::accepted)
+    return end(Outcome::failed, "set_state did not refuse a weight of C + 1 values");
   if (wide == Call::ended || problem_.track) return wide != Call::ended;
   const Call none = set(kCounter.data(), {1}, Dtype::f64);
-  return none == Call::accepted ? end(Outcome::failed, "set_state did not refuse a counter that the layer lacks") : none != Call::ended;
+  return none == Call::accepted
+             ? end(Outcome::failed, "set_state did not refuse a counter that the layer lacks")
+             : none != Call::ended;
 }
 
 bool LayerGame::forward(std::size_t index, StepTrace& trace) {
@@ -122,7 +138,8 @@ bool LayerGame::forward(std::size_t index, StepTrace& trace) {
 
 bool LayerGame::reset(bool parameters) {
   const auto channels = static_cast<std::size_t>(problem_.shape.c);
-  if (problem_.track && !simple(l_.reset_running_stats(layer_), "reset_running_stats")) return false;
+  if (problem_.track && !simple(l_.reset_running_stats(layer_), "reset_running_stats"))
+    return false;
   if (!parameters) return true;
   if (problem_.weight && !must_set("weight", std::vector<double>(channels, 1))) return false;
   return !problem_.bias || must_set("bias", std::vector<double>(channels, 0));
@@ -144,14 +161,17 @@ bool LayerGame::save_load() {
 bool LayerGame::state(StepTrace& trace) {
   if (!problem_.track) return true;
   std::vector<double> batches;
-  if (!get("running_mean", trace.running_mean) || !get("running_var", trace.running_var) || !get(kCounter.data(), batches)) return false;
+  if (!get("running_mean", trace.running_mean) || !get("running_var", trace.running_var) ||
+      !get(kCounter.data(), batches))
+    return false;
   trace.num_batches_tracked = batches[0];
   return true;
 }
 
 }  // namespace
 
-std::unique_ptr<Game> layer_game(const truenorm_layer_v1& l, const Case& c, const Inputs& in, Arena& arena) {
+std::unique_ptr<Game> layer_game(const truenorm_layer_v1& l, const Case& c, const Inputs& in,
+                                 Arena& arena) {
   return std::make_unique<LayerGame>(l, c, in, arena);
 }
 

@@ -14,7 +14,10 @@ constexpr bool kOnednn = false;
 
 constexpr std::string_view kFaulty = "faulty:";
 
-bool is_library(std::string_view spec) { return spec.find('/') != std::string_view::npos || spec.ends_with(".so") || spec.find(".so:") != std::string_view::npos; }
+bool is_library(std::string_view spec) {
+  return spec.find('/') != std::string_view::npos || spec.ends_with(".so") ||
+         spec.find(".so:") != std::string_view::npos;
+}
 
 std::filesystem::path program_folder() {
   std::error_code error;
@@ -34,10 +37,19 @@ std::vector<PlayerInfo> list_players() {
   return {
       {"truenorm", "Truenorm's own BatchNorm", true},
       {"libtorch", "torch::nn::BatchNorm of the system's LibTorch, in a process of its own", true},
-      {"onednn", kOnednn ? "oneDNN's batch normalization primitives" : "oneDNN's primitives: this build found no libdnnl-dev", kOnednn},
+      {"onednn",
+       kOnednn ? "oneDNN's batch normalization primitives"
+               : "oneDNN's primitives: this build found no libdnnl-dev",
+       kOnednn},
       {"naive", "textbook loops, sums in double", true},
-      {"faulty:ID", "the textbook's loops with one of " + std::to_string(faults().size()) + " defects planted (truenorm list faults)", true},
-      {"PATH.so", "your kernel or layer, see truenorm_plugin.h (PATH.so:layer for the layer of a library that has both)", true},
+      {"faulty:ID",
+       "the textbook's loops with one of " + std::to_string(faults().size()) +
+           " defects planted (truenorm list faults)",
+       true},
+      {"PATH.so",
+       "your kernel or layer, see truenorm_plugin.h (PATH.so:layer for the layer of a library that "
+       "has both)",
+       true},
   };
 }
 
@@ -46,20 +58,24 @@ std::unique_ptr<Player> make_player(std::string_view spec) {
   if (spec == "naive") return make_naive();
   if (spec.starts_with(kFaulty)) return make_faulty(spec.substr(kFaulty.size()));
   if (is_library(spec)) return make_plugin(std::string(spec));
-  if (spec == "libtorch") throw std::invalid_argument("libtorch plays in a program of its own, truenorm-libtorch");
+  if (spec == "libtorch")
+    throw std::invalid_argument("libtorch plays in a program of its own, truenorm-libtorch");
 #ifdef TRUENORM_HAVE_ONEDNN
   if (spec == "onednn") return make_onednn();
 #else
-  if (spec == "onednn") throw std::invalid_argument("this build has no oneDNN: install libdnnl-dev and configure again");
+  if (spec == "onednn")
+    throw std::invalid_argument(
+        "this build has no oneDNN: install libdnnl-dev and configure again");
 #endif
   std::string names;
   for (const PlayerInfo& info : list_players()) names += " " + info.name;
-  throw std::invalid_argument("no player is called \"" + std::string(spec) + "\"; there are:" + names);
+  throw std::invalid_argument("no player is called \"" + std::string(spec) +
+                              "\"; there are:" + names);
 }
 
 std::vector<std::string> worker_command(std::string_view spec) {
   if (spec == "libtorch") return {program("truenorm-libtorch")};
-  return {program("truenorm"), "worker", std::string(spec)};
+  return {program("truenorm"), "worker", "--subject", std::string(spec)};
 }
 
 }  // namespace truenorm::oracle

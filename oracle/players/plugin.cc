@@ -17,22 +17,28 @@ Function symbol(void* library, const char* name) {
 /// The table, once it is known to be one of ours.
 template <class Table>
 const Table& checked(const Table* table, const std::string& path, const char* function) {
-  const auto bad = [&](const std::string& why) { return std::invalid_argument("plugin " + path + ": " + function + "() " + why); };
+  const auto bad = [&](const std::string& why) {
+    return std::invalid_argument("plugin " + path + ": " + function + "() " + why);
+  };
   if (table == nullptr) throw bad("gave a null pointer");
   if (table->abi != TRUENORM_PLUGIN_ABI)
-    throw bad("is of ABI " + std::to_string(table->abi) + ", this program speaks ABI " + std::to_string(TRUENORM_PLUGIN_ABI));
+    throw bad("is of ABI " + std::to_string(table->abi) + ", this program speaks ABI " +
+              std::to_string(TRUENORM_PLUGIN_ABI));
   if (table->size != sizeof(Table))
-    throw bad("says its table has " + std::to_string(table->size) + " bytes, not " + std::to_string(sizeof(Table)) +
+    throw bad("says its table has " + std::to_string(table->size) + " bytes, not " +
+              std::to_string(sizeof(Table)) +
               ": set size to sizeof, and use the same truenorm_plugin.h");
   if (table->name == nullptr) throw bad("has no name");
   const auto claim = table->contract.accumulate;
-  if (claim != TRUENORM_F32 && claim != TRUENORM_F64) throw bad("has a contract that accumulates in neither F32 nor F64");
+  if (claim != TRUENORM_F32 && claim != TRUENORM_F64)
+    throw bad("has a contract that accumulates in neither F32 nor F64");
   if (table->contract.chain < 0) throw bad("has a contract with a negative chain");
   return *table;
 }
 
 void need(bool present, const std::string& path, const char* function, const char* member) {
-  if (!present) throw std::invalid_argument("plugin " + path + ": " + function + "() has no " + member);
+  if (!present)
+    throw std::invalid_argument("plugin " + path + ": " + function + "() has no " + member);
 }
 
 constexpr std::string_view kLayer = ":layer";
@@ -48,8 +54,10 @@ std::unique_ptr<Player> host_kernel_of(truenorm_kernel_fn kernel, const std::str
 std::unique_ptr<Player> host_layer_of(truenorm_layer_fn layer, const std::string& path) {
   constexpr const char* kFunction = "truenorm_layer";
   const truenorm_layer_v1& table = checked(layer(), path, kFunction);
-  const bool whole = table.create && table.destroy && table.set_training && table.reset_running_stats && table.set_state && table.get_state;
-  need(whole, path, kFunction, "create, destroy, set_training, reset_running_stats, set_state or get_state");
+  const bool whole = table.create && table.destroy && table.set_training &&
+                     table.reset_running_stats && table.set_state && table.get_state;
+  need(whole, path, kFunction,
+       "create, destroy, set_training, reset_running_stats, set_state or get_state");
   need(table.forward != nullptr, path, kFunction, "forward");
   return host_layer(table, {path, "layer " + std::string(table.name)});
 }
@@ -65,13 +73,16 @@ std::unique_ptr<Player> make_plugin(const std::string& spec) {
   void* handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
     const char* why = dlerror();
-    throw std::invalid_argument("plugin " + path + ": cannot be opened: " + (why ? why : "unknown reason"));
+    throw std::invalid_argument("plugin " + path +
+                                ": cannot be opened: " + (why ? why : "unknown reason"));
   }
   const auto kernel = symbol<truenorm_kernel_fn>(handle, "truenorm_kernel");
   const auto layer = symbol<truenorm_layer_fn>(handle, "truenorm_layer");
   if (kernel && !layer_wanted) return host_kernel_of(kernel, path);
   if (layer) return host_layer_of(layer, spec);
-  throw std::invalid_argument("plugin " + path + ": exports " + (layer_wanted ? "no truenorm_layer" : "neither truenorm_kernel nor truenorm_layer"));
+  throw std::invalid_argument(
+      "plugin " + path + ": exports " +
+      (layer_wanted ? "no truenorm_layer" : "neither truenorm_kernel nor truenorm_layer"));
 }
 
 }  // namespace truenorm::oracle

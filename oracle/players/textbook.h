@@ -1,5 +1,6 @@
-// BatchNorm as a textbook writes it, as kernels of the plugin interface: two passes, sums in double, any strides, one thread.
-// Every formula stands in `Honest`; the loops ask a Rule for it, so that a planted fault is a Rule with one formula changed.
+// BatchNorm as a textbook writes it, as kernels of the plugin interface: two passes, sums in
+// double, any strides, one thread. Every formula stands in `Honest`; the loops ask a Rule for it,
+// so that a planted fault is a Rule with one formula changed.
 #pragma once
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "../contract.h"
 #include "../data.h"
 #include "truenorm_plugin.h"
 
@@ -39,7 +41,8 @@ class Tensor {
  private:
   void* at(const Index& i) const {
     std::int64_t offset = 0;
-    for (std::size_t axis = 0; axis < static_cast<std::size_t>(t_->rank); ++axis) offset += i[axis] * t_->stride[axis];
+    for (std::size_t axis = 0; axis < static_cast<std::size_t>(t_->rank); ++axis)
+      offset += i[axis] * t_->stride[axis];
     return static_cast<char*>(t_->data) + offset * static_cast<std::int64_t>(size_of(dtype()));
   }
   const truenorm_tensor* t_;
@@ -53,13 +56,18 @@ class Vector {
   bool present() const { return v_ != nullptr && v_->data != nullptr; }
   bool fits(std::int64_t channels) const { return !present() || v_->size == channels; }
   Dtype dtype() const { return dtype_of(v_->dtype); }
-  double get(std::int64_t c, double otherwise = 0) const { return present() ? load(dtype(), at(c)) : otherwise; }
+  double get(std::int64_t c, double otherwise = 0) const {
+    return present() ? load(dtype(), at(c)) : otherwise;
+  }
   void set(std::int64_t c, double value) const {
     if (present()) store(dtype(), value, at(c));
   }
 
  private:
-  void* at(std::int64_t c) const { return static_cast<char*>(v_->data) + c * v_->stride * static_cast<std::int64_t>(size_of(dtype())); }
+  void* at(std::int64_t c) const {
+    return static_cast<char*>(v_->data) +
+           c * v_->stride * static_cast<std::int64_t>(size_of(dtype()));
+  }
   const truenorm_vector* v_;
 };
 
@@ -90,15 +98,22 @@ struct Honest {
     return {mean, squares / n};
   }
 
-  static double invstd(double var, double eps, bool training) { return training && var == 0 && eps == 0 ? 0 : 1 / std::sqrt(var + eps); }
-  static double transform(double x, double mean, double invstd, double weight, double bias) { return (x - mean) * invstd * weight + bias; }
+  static double invstd(double var, double eps, bool training) {
+    return training && var == 0 && eps == 0 ? 0 : 1 / std::sqrt(var + eps);
+  }
+  static double transform(double x, double mean, double invstd, double weight, double bias) {
+    return (x - mean) * invstd * weight + bias;
+  }
 
-  static double running_mean(double old, double mean, double factor) { return factor * mean + (1 - factor) * old; }
+  static double running_mean(double old, double mean, double factor) {
+    return factor * mean + (1 - factor) * old;
+  }
   static double running_var(double old, double var, double n, double factor, double /*eps*/) {
     return factor * (var * n / (n - 1)) + (1 - factor) * old;
   }
 
-  /// What becomes of a statistic before it normalizes values of `data`, and before it is handed out.
+  /// What becomes of a statistic before it normalizes values of `data`, and before it is handed
+  /// out.
   static double used(double statistic, Dtype /*data*/) { return statistic; }
   static double saved(double statistic, Dtype /*data*/) { return statistic; }
   /// The weight where there is none.
@@ -107,7 +122,8 @@ struct Honest {
   struct Sums {
     double dy = 0, dot = 0;  // sum(dy), sum((x - mean)*dy)
   };
-  static Sums sums(const Tensor& dy, const Tensor& x, std::int64_t c, double mean, bool /*training*/) {
+  static Sums sums(const Tensor& dy, const Tensor& x, std::int64_t c, double mean,
+                   bool /*training*/) {
     Sums s;
     each(x, c, [&](const Index& i) {
       s.dy += dy(i);
@@ -115,25 +131,32 @@ struct Honest {
     });
     return s;
   }
-  static double dx(double dy, double centred, double invstd, double weight, const Sums& s, double n) {
+  static double dx(double dy, double centred, double invstd, double weight, const Sums& s,
+                   double n) {
     return (dy - s.dy / n - centred * invstd * invstd * s.dot / n) * invstd * weight;
   }
-  static double dx_constant(double dy, double invstd, double weight) { return dy * invstd * weight; }
+  static double dx_constant(double dy, double invstd, double weight) {
+    return dy * invstd * weight;
+  }
   static double dweight(const Sums& s, double invstd, double /*old*/) { return s.dot * invstd; }
   static double dbias(const Sums& s) { return s.dy; }
 };
 
 inline bool well_formed(const Tensor& x, std::initializer_list<const truenorm_vector*> vectors) {
   if (x.rank() < 2 || x.rank() > 5) return false;
-  return std::all_of(vectors.begin(), vectors.end(), [&](const truenorm_vector* v) { return Vector(v).fits(x.channels()); });
+  return std::all_of(vectors.begin(), vectors.end(),
+                     [&](const truenorm_vector* v) { return Vector(v).fits(x.channels()); });
 }
 
 template <class Rule>
-truenorm_result forward_training(const truenorm_tensor* xt, const truenorm_vector* weight, const truenorm_vector* bias,
-                                 truenorm_vector* running_mean, truenorm_vector* running_var, double factor, double eps,
-                                 truenorm_tensor* yt, truenorm_vector* save_mean, truenorm_vector* save_invstd, std::int32_t threads) {
+truenorm_result forward_training(const truenorm_tensor* xt, const truenorm_vector* weight,
+                                 const truenorm_vector* bias, truenorm_vector* running_mean,
+                                 truenorm_vector* running_var, double factor, double eps,
+                                 truenorm_tensor* yt, truenorm_vector* save_mean,
+                                 truenorm_vector* save_invstd, std::int32_t threads) {
   const Tensor x(*xt), y(*yt);
-  if (!well_formed(x, {weight, bias, running_mean, running_var, save_mean, save_invstd})) return TRUENORM_REFUSED;
+  if (!well_formed(x, {weight, bias, running_mean, running_var, save_mean, save_invstd}))
+    return TRUENORM_REFUSED;
   if (x.per_channel() == 1 || Rule::refuses(x, eps)) return TRUENORM_REFUSED;
   if (x.per_channel() == 0) return TRUENORM_OK;
   const auto n = static_cast<double>(x.per_channel());
@@ -141,8 +164,10 @@ truenorm_result forward_training(const truenorm_tensor* xt, const truenorm_vecto
     const Moments m = Rule::moments(x, c, threads);
     const double invstd = Rule::invstd(m.var, eps, true);
     const double w = Vector(weight).get(c, Rule::no_weight(true)), b = Vector(bias).get(c);
-    const double mean_used = Rule::used(m.mean, x.dtype()), invstd_used = Rule::used(invstd, x.dtype());
-    each(x, c, [&](const Index& i) { y.set(i, Rule::transform(x(i), mean_used, invstd_used, w, b)); });
+    const double mean_used = Rule::used(m.mean, x.dtype()),
+                 invstd_used = Rule::used(invstd, x.dtype());
+    each(x, c,
+         [&](const Index& i) { y.set(i, Rule::transform(x(i), mean_used, invstd_used, w, b)); });
     const Vector rm(running_mean), rv(running_var);
     rm.set(c, Rule::running_mean(rm.get(c), m.mean, factor));
     rv.set(c, Rule::running_var(rv.get(c), m.var, n, factor, eps));
@@ -153,14 +178,17 @@ truenorm_result forward_training(const truenorm_tensor* xt, const truenorm_vecto
 }
 
 template <class Rule>
-truenorm_result forward_inference(const truenorm_tensor* xt, const truenorm_vector* weight, const truenorm_vector* bias,
-                                  const truenorm_vector* running_mean, const truenorm_vector* running_var, double eps, truenorm_tensor* yt,
-                                  std::int32_t /*threads*/) {
+truenorm_result forward_inference(const truenorm_tensor* xt, const truenorm_vector* weight,
+                                  const truenorm_vector* bias, const truenorm_vector* running_mean,
+                                  const truenorm_vector* running_var, double eps,
+                                  truenorm_tensor* yt, std::int32_t /*threads*/) {
   const Tensor x(*xt), y(*yt);
-  if (!well_formed(x, {weight, bias, running_mean, running_var}) || Rule::refuses(x, eps)) return TRUENORM_REFUSED;
+  if (!well_formed(x, {weight, bias, running_mean, running_var}) || Rule::refuses(x, eps))
+    return TRUENORM_REFUSED;
   for (std::int64_t c = 0; c < x.channels(); ++c) {
     const double mean = Rule::used(Vector(running_mean).get(c), x.dtype());
-    const double invstd = Rule::used(Rule::invstd(Vector(running_var).get(c), eps, false), x.dtype());
+    const double invstd =
+        Rule::used(Rule::invstd(Vector(running_var).get(c), eps, false), x.dtype());
     const double w = Vector(weight).get(c, Rule::no_weight(false)), b = Vector(bias).get(c);
     each(x, c, [&](const Index& i) { y.set(i, Rule::transform(x(i), mean, invstd, w, b)); });
   }
@@ -168,33 +196,45 @@ truenorm_result forward_inference(const truenorm_tensor* xt, const truenorm_vect
 }
 
 template <class Rule>
-truenorm_result backward(const truenorm_tensor* dyt, const truenorm_tensor* xt, const truenorm_vector* weight,
-                         const truenorm_vector* running_mean, const truenorm_vector* running_var, const truenorm_vector* save_mean,
-                         const truenorm_vector* save_invstd, std::int32_t training, double eps, truenorm_tensor* dxt,
-                         truenorm_vector* dweight, truenorm_vector* dbias, std::int32_t /*threads*/) {
+truenorm_result backward(const truenorm_tensor* dyt, const truenorm_tensor* xt,
+                         const truenorm_vector* weight, const truenorm_vector* running_mean,
+                         const truenorm_vector* running_var, const truenorm_vector* save_mean,
+                         const truenorm_vector* save_invstd, std::int32_t training, double eps,
+                         truenorm_tensor* dxt, truenorm_vector* dweight, truenorm_vector* dbias,
+                         std::int32_t /*threads*/) {
   const Tensor dy(*dyt), x(*xt), dx(*dxt);
-  if (!well_formed(x, {weight, running_mean, running_var, save_mean, save_invstd, dweight, dbias})) return TRUENORM_REFUSED;
+  if (!well_formed(x, {weight, running_mean, running_var, save_mean, save_invstd, dweight, dbias}))
+    return TRUENORM_REFUSED;
   const auto n = static_cast<double>(x.per_channel());
   for (std::int64_t c = 0; c < x.channels(); ++c) {
     const double mean = training ? Vector(save_mean).get(c) : Vector(running_mean).get(c);
-    const double invstd = training ? Vector(save_invstd).get(c) : Rule::invstd(Vector(running_var).get(c), eps, false);
+    const double invstd = training ? Vector(save_invstd).get(c)
+                                   : Rule::invstd(Vector(running_var).get(c), eps, false);
     const double w = Vector(weight).get(c, Rule::no_weight(training != 0));
+    if (x.per_channel() == 0) {  // and statistics that nobody knows
+      Vector(dweight).set(c, 0);
+      Vector(dbias).set(c, 0);
+      continue;
+    }
     const typename Rule::Sums sums = Rule::sums(dy, x, c, mean, training != 0);
     Vector(dweight).set(c, Rule::dweight(sums, invstd, Vector(dweight).get(c)));
     Vector(dbias).set(c, Rule::dbias(sums));
     if (!dx.present()) continue;
     each(x, c, [&](const Index& i) {
-      dx.set(i, training ? Rule::dx(dy(i), x(i) - mean, invstd, w, sums, n) : Rule::dx_constant(dy(i), invstd, w));
+      dx.set(i, training ? Rule::dx(dy(i), x(i) - mean, invstd, w, sums, n)
+                         : Rule::dx_constant(dy(i), invstd, w));
     });
   }
   return TRUENORM_OK;
 }
 
-/// Sums in double and y in the order of the formula: what all textbook kernels promise.
+/// What the honest kernel promises, and what the planted ones claim.
+Contract contract(const Problem&, const Exec&);
+
 template <class Rule>
 constexpr truenorm_kernel_v1 kernel(const char* name) {
-  return {TRUENORM_PLUGIN_ABI,     sizeof(truenorm_kernel_v1),    name, {TRUENORM_F64, 0, 0}, forward_training<Rule>,
-          forward_inference<Rule>, backward<Rule>};
+  return {TRUENORM_PLUGIN_ABI,    sizeof(truenorm_kernel_v1), name,          {TRUENORM_F64, 0, 0},
+          forward_training<Rule>, forward_inference<Rule>,    backward<Rule>};
 }
 
 }  // namespace truenorm::oracle::textbook
