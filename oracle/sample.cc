@@ -236,7 +236,7 @@ Dist draw_data(Dice& dice, Recipe recipe, Dtype dtype) {
   return {};
 }
 
-void draw_tensors(Dice& dice, Problem& p) {
+void draw_step_data(Dice& dice, Problem& p) {
   using enum Recipe;
   p.x = draw_data(dice,
                   dice.pick<Recipe>({{44, standard},
@@ -273,6 +273,10 @@ void draw_tensors(Dice& dice, Problem& p) {
                                         {1, bits},
                                         {3, zero}}),
                      p.dtype);
+}
+
+void draw_parameters(Dice& dice, Problem& p) {
+  using enum Recipe;
   const Dtype q = p.param_dtype;
   if (dice.per_mille(400))
     p.w = draw_data(dice,
@@ -385,7 +389,8 @@ Case sample(std::uint64_t seed, std::uint64_t index) {
       kDtypePairs[dice.pick<std::size_t>({{48, 0}, {16, 1}, {8, 2}, {8, 3}, {10, 4}, {10, 5}})];
   p.run = draw_program(dice, p.shape.n);
   draw_options(dice, p);
-  draw_tensors(dice, p);
+  draw_step_data(dice, p);
+  draw_parameters(dice, p);
   p.seed = static_cast<std::uint64_t>(dice.below(1000000));
   c.exec = draw_exec(dice);
   return c;

@@ -44,7 +44,7 @@ TEST(Bytes, AnyBytesAreAValidBoundedCase) {
 
 TEST(Bytes, UniformBytesAreValidToo) {
   for (int value = 0; value < 256; ++value)
-    for (const std::size_t length : {0, 1, 50, 157, 158, 300, 1000})
+    for (const std::size_t length : {0u, 1u, 50u, 157u, 158u, 300u, 1000u})
       EXPECT_EQ(defect(decode(std::vector<std::uint8_t>(length, static_cast<std::uint8_t>(value)))),
                 "");
 }
