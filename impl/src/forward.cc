@@ -89,7 +89,10 @@ class Forward {
       if (finite && is_constant(dtype_, sum_walk_, 0, job_.x.data, c, first)) {
         sums = {n, first, 0, 0};
       } else {
-        sums = careful_moments(dtype_, sum_walk_, job_.x.data, c, room);
+        const Moments careful = careful_moments(dtype_, sum_walk_, job_.x.data, c, room);
+        // In f64 both are double: a finite mean of the shorter chains is the better one.
+        if (lane_ == Dtype::f32 || !std::isfinite(sums.mean())) sums = careful;
+        sums.m2 = careful.m2;
       }
     }
     const double mean = sums.mean();

@@ -18,7 +18,8 @@ Moments block_moments(const Kernels& kernels, const void* x, std::int64_t count,
   double sum = 0, square = 0;
   kernels.moments(x, count, pivot, &sum, &square);
   const double n = static_cast<double>(count);
-  return {n, pivot, sum / n, not_negative(square - sum * sum / n)};
+  const double mean = sum / n;
+  return {n, pivot, mean, not_negative(square - sum * mean)};
 }
 
 /// Walks over [begin, end) of one channel in blocks that are dense in memory.
@@ -141,27 +142,43 @@ void first_pivots(const RowTask& t, const void* x, std::int64_t count, double* b
   }
 }
 
+/// Merges a block of k rows into the moments of the n before it.
+template <class L>
+void merge_rows(const RowTask& t, double n, double k, const double* base, double* offset,
+                double* m2) noexcept {
+  const L* pivot = reinterpret_cast<const L*>(t.room.block[0]);
+  const L* sum = reinterpret_cast<const L*>(t.room.block[1]);
+  const L* square = reinterpret_cast<const L*>(t.room.block[2]);
+  const Merge merge(n, k);
+  for (std::int64_t i = 0; i < t.width; ++i) {
+    const double s = static_cast<double>(sum[i]);
+    const double mean = s / k;
+    const double more_m2 = not_negative(static_cast<double>(square[i]) - s * mean);
+    merge((static_cast<double>(pivot[i]) - base[i]) + (mean - offset[i]), more_m2, offset[i],
+          m2[i]);
+  }
+}
+
 void row_moments(const RowTask& t, const void* x, double* base, double* offset,
                  double* m2) noexcept {
   const Dtype lane = lane_of(t.dtype);
+  std::fill_n(offset, t.width, 0.0);
+  std::fill_n(m2, t.width, 0.0);
   for (std::int64_t pos = t.begin; pos < t.end;) {
     const std::int64_t count = std::min(max_block_rows, t.end - pos);
-    const bool first = pos == t.begin;
-    if (first) first_pivots(t, x, count, base);
-    for (std::int64_t i = 0; !first && i < t.width; ++i) {
-      store_element(lane, t.room.block[0], i, base[i] + offset[i]);
+    if (pos == t.begin) {
+      first_pivots(t, x, count, base);
+    } else {
+      for (std::int64_t i = 0; i < t.width; ++i) {
+        store_element(lane, t.room.block[0], i, base[i] + offset[i]);
+      }
     }
     row_block(t, x, pos, count);
-    const double n = static_cast<double>(count);
-    const double before = static_cast<double>(pos - t.begin);
-    for (std::int64_t i = 0; i < t.width; ++i) {
-      const double pivot = load_element(lane, t.room.block[0], i);
-      const double sum = load_element(lane, t.room.block[1], i);
-      const double square = load_element(lane, t.room.block[2], i);
-      Moments total = first ? Moments{} : Moments{before, base[i], offset[i], m2[i]};
-      total.merge({n, pivot, sum / n, not_negative(square - sum * sum / n)});
-      offset[i] = total.offset;
-      m2[i] = total.m2;
+    const double n = static_cast<double>(pos - t.begin), k = static_cast<double>(count);
+    if (lane == Dtype::f64) {
+      merge_rows<double>(t, n, k, base, offset, m2);
+    } else {
+      merge_rows<float>(t, n, k, base, offset, m2);
     }
     pos += count;
   }
@@ -206,11 +223,9 @@ void Moments::merge(const Moments& other) noexcept {
     *this = other;
     return;
   }
-  const double both = count + other.count;
   const double delta = (other.base - base) + (other.offset - offset);
-  offset += delta * (other.count / both);
-  m2 += other.m2 + delta * delta * (count * (other.count / both));
-  count = both;
+  Merge(count, other.count)(delta, other.m2, offset, m2);
+  count += other.count;
 }
 
 void moment_sums(const Run& run, Dtype dtype, const Walk& walk, const Tasks& tasks, const void* x,
