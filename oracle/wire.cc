@@ -99,6 +99,9 @@ void each_tensor(Step& step, Visit visit) {
   visit(step.running_var);
 }
 
+/// What a step without words and tensors takes: its refusal, counter and nine lengths.
+constexpr std::size_t kStepBytes = 1 + 8 + 9 * 8;
+
 void put(Writer& to, const Trace& trace) {
   to.raw(trace.outcome);
   to.text(trace.detail);
@@ -114,7 +117,7 @@ void put(Writer& to, const Trace& trace) {
 void get(Reader& from, Trace& trace) {
   from.enumerator(trace.outcome, Outcome::memory);
   from.text(trace.detail);
-  trace.steps.resize(from.count(1));
+  trace.steps.resize(from.count(kStepBytes));
   for (StepTrace& step : trace.steps) {
     from.enumerator(step.refused, Refusal::other);
     from.text(step.message);
