@@ -1,0 +1,195 @@
+// check and shrink.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "../conform.h"
+#include "../shrink.h"
+#include "../text.h"
+#include "../words.h"
+#include "support.h"
+#include "verbs.h"
+
+namespace truenorm::oracle::cli {
+namespace {
+
+/// A player at the table.
+struct Judged {
+  std::string spec;
+  std::unique_ptr<Seat> seat;
+  std::string version;
+  Divergences known;  // LibTorch's
+};
+
+std::vector<Judged> sit_down(const std::string& players, const std::string& subject) {
+  const std::string fallback = subject == "libtorch" ? "subject" : "subject,libtorch";
+  std::vector<Judged> judged;
+  for (const std::string& spec : player_list(players.empty() ? fallback : players, subject)) {
+    judged.push_back({spec, seat_for(spec), {}, {}});
+    judged.back().version = judged.back().seat->version();
+    if (spec == "libtorch") judged.back().known = known_divergences("");
+  }
+  return judged;
+}
+
+struct Line {
+  std::string line, player, known;
+  Verdict verdict;
+  std::string words;
+};
+
+Line judge_one(Judged& player, const Case& c, const Inputs& inputs) {
+  Line line{print(c), player.spec, {}, judge_reply({c, nullptr}, inputs, player.seat->ask(c)), {}};
+  const Verdict& v = line.verdict;
+  line.known = known_id(player.known, c, v, player.version);
+  if (v.result == Result::pass)
+    line.words = fmt::format("score {:.3f} at {}", v.score, element_name(c.problem, v.worst));
+  if (v.result == Result::pass && v.elements == 0)
+    line.words = "nothing to compare but the semantics";
+  if (v.result != Result::pass) line.words = describe(c, v);
+  if (!line.known.empty()) line.words += fmt::format(" (listed divergence {})", line.known);
+  return line;
+}
+
+nlohmann::ordered_json line_json(const Line& line) {
+  const Verdict& v = line.verdict;
+  nlohmann::ordered_json json{{"case", line.line},
+                              {"player", line.player},
+                              {"result", name(v.result)},
+                              {"reason", v.reason},
+                              {"detail", line.words}};
+  json["score"] =
+      std::isfinite(v.score) ? nlohmann::ordered_json(v.score) : nlohmann::ordered_json("inf");
+  json["divergence"] =
+      line.known.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(line.known);
+  return json;
+}
+
+struct CheckOptions {
+  std::string what, subject = "truenorm", players, json;
+};
+
+int run_check(const CheckOptions& o) {
+  const std::vector<Asked> cases = read_cases(o.what);
+  OutputFile json(o.json);
+  std::vector<Judged> players = sit_down(o.players, o.subject);
+  std::size_t width = 0;
+  for (const Judged& player : players) width = std::max(width, player.spec.size());
+
+  const bool paint = colour();
+  nlohmann::ordered_json verdicts = nlohmann::ordered_json::array();
+  std::array<std::uint64_t, kResults> counts{};
+  int status = kGood;
+  for (const Asked& asked : cases)
+    for (const Case& c : expand(asked.value)) {
+      const Inputs inputs = make_inputs(c);
+      for (Judged& player : players) {
+        const Line line = judge_one(player, c, inputs);
+        ++counts[static_cast<std::size_t>(line.verdict.result)];
+        // LibTorch beside a subject may differ in ways that are listed.
+        const bool excused = !line.known.empty() && o.subject != "libtorch";
+        if (against(line.verdict) && !excused) status = kAgainst;
+        if (json.wanted()) verdicts.push_back(line_json(line));
+        const char* tint = !paint                                ? ""
+                           : against(line.verdict)               ? "\x1b[31;1m"
+                           : line.verdict.result == Result::pass ? "\x1b[32m"
+                                                                 : "\x1b[33m";
+        if (o.json != "-")
+          fmt::print("{}{:<8}{} {:<{}} {}  # {}\n", tint, name(line.verdict.result),
+                     paint ? "\x1b[0m" : "", line.player, width, line.line, line.words);
+      }
+    }
+  if (json.wanted()) {
+    const nlohmann::ordered_json all{
+        {"schema", "truenorm-check/1"}, {"subject", o.subject}, {"verdicts", verdicts}};
+    json.write(all.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  }
+  if (o.json == "-") return status;
+  std::string sum;
+  for (std::size_t i = 0; i < kResults; ++i)
+    if (counts[i] > 0)
+      sum +=
+          fmt::format("{}{} {}", sum.empty() ? "" : ", ", counts[i], name(static_cast<Result>(i)));
+  fmt::print("{}\n", sum);
+  return status;
+}
+
+struct ShrinkOptions {
+  std::string line, subject = "truenorm";
+  int calls = 2000;
+};
+
+int run_shrink(const ShrinkOptions& o) {
+  const Case asked = parse_line(o.line);
+  require_player(o.subject);
+  const auto seat = seat_for(o.subject);
+  auto verdict_of = [&](const Case& c) {
+    return judge_reply({c, nullptr}, make_inputs(c), seat->ask(c));
+  };
+  std::optional<Case> failing;
+  Verdict first;
+  for (const Case& c : expand(asked)) {
+    first = verdict_of(c);
+    if (!against(first)) continue;
+    failing = c;
+    break;
+  }
+  if (!failing) {
+    fmt::print(stderr, "no verdict against {} ({}): nothing to shrink\n", o.subject,
+               name(first.result));
+    return kGood;
+  }
+  const Interruptible guard;
+  // Still the same thing must go wrong, or shrinking slides from one fault to another.
+  auto fails = [&](const Case& c) {
+    if (Interruptible::interrupted()) return false;
+    const Verdict v = verdict_of(c.exec ? c : Case{c.problem, Exec{}});
+    return v.result == first.result && v.reason == first.reason;
+  };
+  Case minimal = shrink(*failing, fails, o.calls);
+  if (!minimal.exec) minimal.exec = Exec{};
+  const std::string words = describe(minimal, verdict_of(minimal));
+  fmt::print("{}\n", print(minimal));
+  std::fflush(stdout);
+  fmt::print(stderr, "{}\n{}\n", words, rerun_command(print(minimal), o.subject));
+  return kAgainst;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, int& status) {
+  CLI::App* verb = app.add_subcommand("check", "Judge single cases: one line a case and player");
+  const auto o = std::make_shared<CheckOptions>();
+  verb->add_option("what", o->what, "A line, a file of lines, or - for standard input")->required();
+  verb->add_option("--subject", o->subject,
+                   "truenorm (default), onednn, libtorch, naive, faulty:ID or PATH.so");
+  verb->add_option("--players", o->players,
+                   "Who is judged, such as subject,libtorch,naive (default subject,libtorch)");
+  verb->add_option("--json", o->json, "Write the verdicts as JSON; - for standard output");
+  verb->footer(
+      "A case without a right side is played in every standard way.\n\n"
+      "Example: truenorm check 'tn1 n4c16s7x7 f32 x=cancel(1e4) run=TB | nhwc' --players "
+      "subject,naive");
+  verb->callback([o, &status] { status = run_check(*o); });
+}
+
+void add_shrink(CLI::App& app, int& status) {
+  CLI::App* verb = app.add_subcommand("shrink", "Make a failing case smaller");
+  const auto o = std::make_shared<ShrinkOptions>();
+  verb->add_option("line", o->line, "The case")->required();
+  verb->add_option("--subject", o->subject, "The player that fails (default truenorm)");
+  verb->add_option("--calls", o->calls, "Plays to spend (default 2000)")
+      ->check(CLI::PositiveNumber);
+  verb->footer(
+      "The minimal line goes to standard output, what is wrong with it to standard error.\n\n"
+      "Example: truenorm shrink 'tn1 n4c16s7x7 f32 run=TBTB | nhwc' --subject faulty:B004");
+  verb->callback([o, &status] { status = run_shrink(*o); });
+}
+
+}  // namespace truenorm::oracle::cli

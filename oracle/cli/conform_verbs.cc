@@ -1,0 +1,204 @@
+// conform and merge.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "../conform.h"
+#include "../plan.h"
+#include "../report.h"
+#include "support.h"
+#include "verbs.h"
+
+namespace truenorm::oracle::cli {
+namespace {
+
+constexpr std::uint64_t kRandomCases = 20000;
+
+struct Options {
+  std::string subject, players, shard, json, junit, corpus;
+  std::uint64_t cases = kRandomCases, seed = 1;
+  double seconds = 0;
+  unsigned threads = 0;
+  bool cases_given = false, seconds_given = false, allow_new = false, census = false;
+};
+
+/// "i/n". The i of 0..n-1 and the i of 1..n name the same parts, for n stands for 0: both ways of
+/// counting are in use.
+Shard parse_shard(const std::string& text) {
+  Shard shard;
+  const char *begin = text.data(), *end = begin + text.size();
+  const auto first = std::from_chars(begin, end, shard.index);
+  const bool slash = first.ec == std::errc() && first.ptr != end && *first.ptr == '/';
+  const auto second = slash ? std::from_chars(first.ptr + 1, end, shard.count) : first;
+  if (!slash || second.ec != std::errc() || second.ptr != end || shard.count == 0 ||
+      shard.index > shard.count || shard.count > Plan::kEndless)
+    throw UsageError(
+        fmt::format("--shard '{}': i/n with i in 1..n was expected, such as 1/4", text));
+  shard.index %= shard.count;
+  return shard;
+}
+
+/// Who is judged, and whether LibTorch plays beside it.
+struct Who {
+  std::string subject;
+  bool libtorch = false;
+};
+
+Who who_plays(const Options& o) {
+  Who who{o.subject.empty() ? "truenorm" : o.subject, false};
+  const std::string fallback = who.subject == "libtorch" ? "subject" : "subject,libtorch";
+  const std::vector<std::string> players =
+      player_list(o.players.empty() ? fallback : o.players, who.subject);
+  for (const std::string& player : players) {
+    if (player == who.subject) continue;
+    if (player == "libtorch") {
+      who.libtorch = true;
+    } else if (o.subject.empty() && who.subject == "truenorm") {
+      who.subject = player;  // --players naive,libtorch names the subject
+    } else {
+      throw UsageError(fmt::format(
+          "--players '{}': one subject ({}) is judged, and libtorch may stand beside it", o.players,
+          who.subject));
+    }
+  }
+  require_player(who.subject);
+  if (std::find(players.begin(), players.end(), who.subject) == players.end())
+    throw UsageError(
+        fmt::format("--players '{}': the subject ({}) is not among them", o.players, who.subject));
+  return who;
+}
+
+void check_numbers(const Options& o) {
+  if (o.seconds_given && !(o.seconds > 0 && std::isfinite(o.seconds)))
+    throw UsageError(fmt::format("--seconds {}: a time above 0 was expected", o.seconds));
+  if (o.threads > static_cast<unsigned>(kMaxThreads))
+    throw UsageError(fmt::format("--threads {}: 1 to {} were expected", o.threads, kMaxThreads));
+  if (o.cases >= Plan::kEndless)
+    throw UsageError(fmt::format("--cases {}: too many; --seconds ends a run by time", o.cases));
+}
+
+int conform_status(const Report& report, bool allow_new) {
+  if (!report.all_good(allow_new)) return kAgainst;
+  return report.interrupted ? kInterrupted : kGood;
+}
+
+int run_conform(const Options& o) {
+  check_numbers(o);
+  ConformOptions engine;
+  if (!o.shard.empty()) engine.shard = parse_shard(o.shard);
+  const Who who = who_plays(o);
+  engine.subject = who.subject;
+  engine.seed = o.seed;
+  if (o.seconds_given) engine.seconds = o.seconds;
+  engine.threads = o.threads > 0 ? o.threads
+                                 : std::clamp(std::thread::hardware_concurrency(), 1u,
+                                              static_cast<unsigned>(kMaxThreads));
+  const bool endless = o.seconds_given && !o.cases_given;
+  const Plan plan =
+      standard_plan(corpus_directory(o.corpus), o.seed, endless ? Plan::kEndless : o.cases);
+  OutputFile json(o.json), junit(o.junit);
+
+  Bench bench;
+  bench.subject = [spec = who.subject] { return seat_for(spec); };
+  if (who.libtorch) bench.libtorch = [] { return seat_for("libtorch"); };
+  // One start here, for what the players say of themselves and so that one that does not start is
+  // told before the run.
+  const std::string version = seat_for(who.subject)->version();
+  const std::string libtorch = who.libtorch                ? seat_for("libtorch")->version()
+                               : who.subject == "libtorch" ? version
+                                                           : std::string();
+  if (!libtorch.empty())
+    bench.classify = [libtorch, list = known_divergences(o.corpus)](const Case& c,
+                                                                    const Verdict& v) {
+      return known_id(list, c, v, libtorch);
+    };
+
+  const Interruptible guard;
+  ProgressLine line;
+  Report report = conform(plan, engine, bench,
+                          {[&](const Progress& p) { line.show(p); }, Interruptible::interrupted});
+  line.clear();
+  report.subject_version = version;
+  report.libtorch = who.libtorch ? libtorch : std::string();
+  report.random_cases = endless ? 0 : o.cases;
+  if (json.wanted()) json.write(to_json(report));
+  if (junit.wanted()) junit.write(to_junit(report));
+  if (o.json != "-") fmt::print("{}", to_text(report, {colour(), o.census, engine.shrunk}));
+  return conform_status(report, o.allow_new);
+}
+
+struct MergeOptions {
+  std::vector<std::string> files;
+  std::string json, junit;
+  bool allow_new = false, census = false;
+};
+
+int run_merge(const MergeOptions& o) {
+  std::vector<std::pair<std::string, Report>> reports;
+  for (const std::string& file : o.files)
+    reports.emplace_back(file, from_json(read_input(file), file));
+  const Report sum = merge(reports);
+  OutputFile json(o.json), junit(o.junit);
+  if (json.wanted()) json.write(to_json(sum));
+  if (junit.wanted()) junit.write(to_junit(sum));
+  if (o.json != "-") {
+    Look look;
+    look.colour = colour();
+    look.census = o.census;
+    fmt::print("{}", to_text(sum, look));
+  }
+  return conform_status(sum, o.allow_new);
+}
+
+}  // namespace
+
+void add_conform(CLI::App& app, int& status) {
+  CLI::App* verb =
+      app.add_subcommand("conform", "Judge a BatchNorm on thousands of cases, LibTorch beside it");
+  const auto o = std::make_shared<Options>();
+  verb->add_option("--subject", o->subject,
+                   "truenorm (default), onednn, libtorch, naive, faulty:ID or PATH.so");
+  verb->add_option("--players", o->players,
+                   "Who plays: subject,libtorch (default), or the subject alone");
+  const auto cases =
+      verb->add_option("--cases", o->cases, "Random cases besides the fixed ones (default 20000)");
+  const auto seconds =
+      verb->add_option("--seconds", o->seconds, "End the random cases after this time");
+  verb->add_option("--seed", o->seed, "Seed of the random cases (default 1)");
+  verb->add_option("--shard", o->shard, "i/n: every n-th case only, part i of 1..n");
+  verb->add_option("--threads", o->threads, "Judges side by side (default: one a core)");
+  verb->add_option("--json", o->json, "Write the report as JSON; - for standard output");
+  verb->add_option("--junit", o->junit, "Write the report as JUnit XML");
+  verb->add_option("--corpus", o->corpus, "Directory of the corpus (also TRUENORM_CORPUS)");
+  verb->add_flag("--allow-new-divergences", o->allow_new,
+                 "A new divergence of LibTorch does not set status 1");
+  verb->add_flag("--census", o->census, "Show how many cases of each class were played");
+  verb->footer("Example: truenorm conform --subject ./libmine.so --cases 5000 --json report.json");
+  verb->callback([o, cases, seconds, &status] {
+    o->cases_given = cases->count() > 0;
+    o->seconds_given = seconds->count() > 0;
+    status = run_conform(*o);
+  });
+}
+
+void add_merge(CLI::App& app, int& status) {
+  CLI::App* verb = app.add_subcommand("merge", "Add up the reports of shards");
+  const auto o = std::make_shared<MergeOptions>();
+  verb->add_option("files", o->files, "Reports that conform --json wrote")->required();
+  verb->add_option("--json", o->json, "Write the sum as JSON; - for standard output");
+  verb->add_option("--junit", o->junit, "Write the sum as JUnit XML");
+  verb->add_flag("--allow-new-divergences", o->allow_new,
+                 "A new divergence of LibTorch does not set status 1");
+  verb->add_flag("--census", o->census, "Show how many cases of each class were played");
+  verb->footer("Example: truenorm merge part1.json part2.json --json all.json");
+  verb->callback([o, &status] { status = run_merge(*o); });
+}
+
+}  // namespace truenorm::oracle::cli

@@ -1,0 +1,74 @@
+// truenorm: is this BatchNorm right, and is it fast?
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+
+#include "../plan.h"
+#include "../report.h"
+#include "../text.h"
+#include "../vectors.h"
+#include "support.h"
+#include "verbs.h"
+
+#ifndef TRUENORM_VERSION
+#define TRUENORM_VERSION "unversioned"
+#endif
+
+namespace truenorm::oracle::cli {
+namespace {
+
+int complain(int status, const char* what) {
+  fmt::print(stderr, "truenorm: {}{}\n", status == kInternal ? "internal fault, not yours: " : "",
+             what);
+  return status;
+}
+
+/// Runs the verb. What is wrong with the user's input is status 2, everything else that is thrown
+/// is our own fault.
+int run(CLI::App& app, int argc, char** argv, const int& status) {
+  try {
+    app.parse(argc, argv);
+    return status;
+  } catch (const CLI::ParseError& e) {
+    const bool asked_for = e.get_exit_code() == 0;  // --help, --version
+    app.exit(e);
+    return asked_for ? kGood : kUsage;
+  } catch (const UsageError& e) {
+    return complain(kUsage, e.what());
+  } catch (const ParseError& e) {
+    return complain(kUsage, e.what());
+  } catch (const VectorsError& e) {
+    return complain(kUsage, e.what());
+  } catch (const CorpusError& e) {
+    return complain(kUsage, e.what());
+  } catch (const ReportError& e) {
+    return complain(kUsage, e.what());
+  } catch (const std::exception& e) {
+    return complain(kInternal, e.what());
+  }
+}
+
+}  // namespace
+}  // namespace truenorm::oracle::cli
+
+int main(int argc, char** argv) {
+  using namespace truenorm::oracle::cli;
+  CLI::App app(
+      "Is this BatchNorm right? Judges Truenorm's, LibTorch's, oneDNN's or your own by exact "
+      "arithmetic.",
+      "truenorm");
+  app.set_version_flag("--version", "truenorm " TRUENORM_VERSION);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  app.footer(
+      "Exit status: 0 all good, 1 a verdict against the subject or a new divergence of LibTorch,\n"
+      "2 wrong usage or input, 3 a fault of this program.\n\n"
+      "Example: truenorm check 'tn1 n4c16s7x7 f32 run=TB | nhwc thr=2'");
+  int status = kGood;
+  for (const auto add : {add_conform, add_check, add_explain, add_shrink, add_vectors, add_merge,
+                         add_print, add_encode, add_list, add_worker})
+    add(app, status);
+  return run(app, argc, argv, status);
+}

@@ -1,0 +1,20 @@
+// The verbs of the command. Each adds itself to the program and, when it is run, leaves its exit
+// status.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace truenorm::oracle::cli {
+
+void add_conform(CLI::App&, int& status);
+void add_merge(CLI::App&, int& status);
+void add_check(CLI::App&, int& status);
+void add_shrink(CLI::App&, int& status);
+void add_explain(CLI::App&, int& status);
+void add_print(CLI::App&, int& status);
+void add_encode(CLI::App&, int& status);
+void add_list(CLI::App&, int& status);
+void add_vectors(CLI::App&, int& status);
+void add_worker(CLI::App&, int& status);
+
+}  // namespace truenorm::oracle::cli

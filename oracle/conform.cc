@@ -1,0 +1,366 @@
+#include "conform.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <csignal>
+#include <exception>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "sample.h"
+#include "shrink.h"
+#include "text.h"
+#include "words.h"
+
+namespace truenorm::oracle {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// A failure as it was met, before it is shrunk.
+struct Found {
+  Failure entry;
+  Item item;
+  Verdict verdict;  // of the player that the entry is against
+  std::string id;   // the listed divergence that explains it, where the subject is LibTorch
+};
+
+/// What one thread has seen.
+struct Part {
+  Report report;
+  Census census;
+  std::vector<Found> found;
+};
+
+bool killed_by_interrupt(const RemotePlayer::Reply& reply) {
+  return reply.trace.outcome == Outcome::crashed && reply.trace.detail == "SIGINT";
+}
+
+/// Runs `work(thread)` on every thread and calls `tick` on this one meanwhile; then throws what the
+/// first thread to fail threw. The threads take no SIGINT: it is for this one, whose handler sets
+/// the flag.
+void on_threads(unsigned threads, const std::function<void(unsigned)>& work,
+                const std::function<void()>& tick, std::atomic<bool>& stop) {
+  std::mutex mutex;
+  std::condition_variable finished;
+  unsigned running = threads;
+  std::exception_ptr error;
+  sigset_t interrupt, before;
+  sigemptyset(&interrupt);
+  sigaddset(&interrupt, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &interrupt, &before);
+  std::vector<std::thread> pool;
+  for (unsigned t = 0; t < threads; ++t)
+    pool.emplace_back([&, t] {
+      std::exception_ptr mine;
+      try {
+        work(t);
+      } catch (...) {
+        mine = std::current_exception();
+        stop = true;
+      }
+      const std::lock_guard lock(mutex);
+      if (mine && !error) error = mine;
+      --running;
+      finished.notify_one();
+    });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  {
+    std::unique_lock lock(mutex);
+    while (!finished.wait_for(lock, std::chrono::milliseconds(200), [&] { return running == 0; })) {
+      lock.unlock();
+      tick();
+      lock.lock();
+    }
+  }
+  for (std::thread& thread : pool) thread.join();
+  if (error) std::rethrow_exception(error);
+}
+
+class Run {
+ public:
+  Run(const Plan& plan, const ConformOptions& options, const Bench& bench, const Watch& watch)
+      : plan_(plan), options_(options), bench_(bench), watch_(watch), start_(Clock::now()) {
+    const std::uint64_t size = plan.size(), n = options.shard.count;
+    total_ = size >= Plan::kEndless ? Plan::kEndless : (size + n - 1 - options.shard.index) / n;
+  }
+
+  Report operator()();
+
+ private:
+  struct Pending {
+    std::uint64_t index;
+    Item item;
+  };
+
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+  void tick(bool shrinking);
+  std::optional<Pending> next();
+  void work(Part&);
+  void take(Part&, const Pending&, const RemotePlayer::Reply& subject,
+            const RemotePlayer::Reply* libtorch);
+  void count_subject(Part&, const Pending&, const Verdict&, const Verdict* rival,
+                     const std::string& id);
+  void count_rival(Part&, const Pending&, const Verdict&, const Verdict& rival,
+                   const std::string& id);
+  Found entry(const Pending&, const Verdict&) const;
+  void shrink_one(Found&, Seat& subject, Seat* libtorch);
+  void shrink_some(std::vector<Found>&);
+  std::string classify(const Case& c, const Verdict& v) const {
+    return bench_.classify && against(v) ? bench_.classify(c, v) : std::string();
+  }
+
+  const Plan& plan_;
+  const ConformOptions& options_;
+  const Bench& bench_;
+  const Watch& watch_;
+  const Clock::time_point start_;
+  std::uint64_t total_ = 0;
+  std::atomic<std::uint64_t> next_{0}, done_{0}, against_{0}, fresh_{0};
+  std::atomic<bool> stop_{false}, interrupted_{false}, out_of_time_{false};
+};
+
+void Run::tick(bool shrinking) {
+  if (watch_.interrupted && watch_.interrupted()) interrupted_ = stop_ = true;
+  if (watch_.progress) watch_.progress({done_, total_, against_, fresh_, seconds(), shrinking});
+}
+
+/// The next case that is anybody's. One atomic step a case is nothing beside playing it, and keeps
+/// the threads level to the end.
+std::optional<Run::Pending> Run::next() {
+  if (stop_) return std::nullopt;
+  const std::uint64_t turn = next_.fetch_add(1);
+  if (turn >= total_) return std::nullopt;
+  const std::uint64_t index = turn * options_.shard.count + options_.shard.index;
+  if (plan_.random(index) && options_.seconds && seconds() >= *options_.seconds) {
+    out_of_time_ = true;
+    return std::nullopt;
+  }
+  return Pending{index, plan_.item(index)};
+}
+
+void Run::work(Part& part) {
+  const auto subject = bench_.subject();
+  const auto libtorch = bench_.libtorch ? bench_.libtorch() : nullptr;
+  auto begin = [&]() -> std::optional<Pending> {
+    auto pending = next();
+    if (!pending) return pending;
+    const Inputs* literal =
+        pending->item.vector != nullptr ? &pending->item.vector->inputs : nullptr;
+    subject->send(pending->item.value, literal);
+    if (libtorch) libtorch->send(pending->item.value, literal);
+    return pending;
+  };
+  // The players work on the next case while this thread judges the last.
+  for (auto ahead = begin(); ahead;) {
+    const Pending current = std::move(*ahead);
+    const RemotePlayer::Reply mine = subject->receive();
+    const RemotePlayer::Reply theirs = libtorch ? libtorch->receive() : RemotePlayer::Reply{};
+    // Ctrl-C reaches the workers too, perhaps before this process: what was under way then is
+    // nobody's verdict.
+    if (killed_by_interrupt(mine) || killed_by_interrupt(theirs)) interrupted_ = stop_ = true;
+    if (interrupted_ || (watch_.interrupted && watch_.interrupted())) return;
+    ahead = begin();
+    take(part, current, mine, libtorch ? &theirs : nullptr);
+    ++done_;
+  }
+}
+
+void Run::take(Part& part, const Pending& p, const RemotePlayer::Reply& subject,
+               const RemotePlayer::Reply* libtorch) {
+  const bool literal = p.item.vector != nullptr;
+  const Inputs inputs = literal ? p.item.vector->inputs : make_inputs(p.item.value);
+  part.census.add(p.item.value);
+  const Verdict verdict = judge_reply(p.item, inputs, subject);
+  if (libtorch == nullptr) {
+    const std::string id =
+        options_.subject == "libtorch" ? classify(p.item.value, verdict) : std::string();
+    if (!id.empty()) ++part.report.rival.known[id];
+    count_subject(part, p, verdict, nullptr, id);
+    return;
+  }
+  // LibTorch answers for its balls, not for the numbers that others published.
+  const Verdict rival = judge_reply({p.item.value, nullptr}, inputs, *libtorch);
+  const std::string id = classify(p.item.value, rival);
+  count_subject(part, p, verdict, &rival, id);
+  count_rival(part, p, verdict, rival, id);
+}
+
+void Run::count_subject(Part& part, const Pending& p, const Verdict& v, const Verdict* rival,
+                        const std::string& id) {
+  Report& r = part.report;
+  Tally& tally = r.area(plan_.areas()[plan_.area_of(p.index)]);
+  ++tally.results[static_cast<std::size_t>(v.result)];
+  if (v.result == Result::hollow) ++r.hollow[v.reason];
+  if (v.result == Result::skipped) ++r.skipped[v.reason];
+  if (v.result == Result::pass) {
+    std::string line;
+    auto raise = [&](Peak& peak, double score) {
+      if (!peak.improves(score, p.index)) return;
+      if (line.empty())
+        line = p.item.vector != nullptr ? p.item.vector->file + " \"" + p.item.vector->name + '"'
+                                        : print(p.item.value);
+      peak = {score, p.index, line};
+    };
+    raise(tally.worst, v.score);
+    for (std::size_t i = 0; i < kOutputs; ++i)
+      if (v.scores[i] >= 0) raise(r.outputs[i], v.scores[i]);
+  }
+  if (!against(v)) return;
+  ++against_;
+  part.found.push_back(entry(p, v));
+  part.found.back().id = id;
+  part.found.back().entry.opinion = opinion(options_.subject, v, rival, id);
+}
+
+void Run::count_rival(Part& part, const Pending& p, const Verdict& v, const Verdict& rival,
+                      const std::string& id) {
+  Rival& count = part.report.rival;
+  if (rival.result == Result::skipped) {
+    ++count.skipped;
+    ++part.report.not_compared[rival.reason];
+  } else if (!against(rival)) {
+    ++count.agreed;
+  } else if (!id.empty()) {
+    ++count.known[id];
+  } else {
+    ++count.fresh;
+    ++fresh_;
+    part.found.push_back(entry(p, rival));
+    part.found.back().entry.divergence = true;
+    part.found.back().entry.opinion = opinion(options_.subject, v, &rival, id);
+  }
+}
+
+Found Run::entry(const Pending& p, const Verdict& v) const {
+  Found found{{}, p.item, v, {}};
+  Failure& f = found.entry;
+  f.index = p.index;
+  f.area = plan_.areas()[plan_.area_of(p.index)];
+  f.result = v.result;
+  f.reason = v.reason;
+  f.detail = describe(p.item.value, v);
+  if (p.item.vector != nullptr) {
+    f.found = f.line = p.item.vector->file + " \"" + p.item.vector->name + '"';
+    f.command =
+        "./run vectors corpus/vectors/" + p.item.vector->file + " --subject " + options_.subject;
+  } else {
+    f.found = f.line = print(p.item.value);
+    f.command = rerun_command(f.line, options_.subject);
+  }
+  return found;
+}
+
+void Run::shrink_one(Found& found, Seat& subject, Seat* libtorch) {
+  const bool rival_wrong = found.entry.divergence;
+  Seat& accused = rival_wrong ? *libtorch : subject;
+  auto verdict_of = [](Seat& seat, const Case& c) {
+    return judge_reply({c, nullptr}, make_inputs(c), seat.ask(c));
+  };
+  // The same thing must go wrong, or shrinking slides from one fault to another.
+  auto fails = [&](const Case& candidate) {
+    if (stop_ || (watch_.interrupted && watch_.interrupted())) return false;
+    Case c = candidate;
+    if (!c.exec) c.exec = Exec{};
+    const Verdict v = verdict_of(accused, c);
+    return v.result == found.verdict.result && v.reason == found.verdict.reason &&
+           (!rival_wrong || classify(c, v).empty());
+  };
+  // Every death costs a start of the process.
+  const int calls =
+      found.verdict.result == Result::fail ? options_.shrink_calls : options_.shrink_calls / 8;
+  Case minimal = shrink(found.item.value, fails, calls);
+  if (!minimal.exec) minimal.exec = Exec{};
+  if (stop_ || minimal == found.item.value) return;
+
+  const Verdict mine = verdict_of(subject, minimal);
+  const Verdict theirs = libtorch != nullptr ? verdict_of(*libtorch, minimal) : Verdict{};
+  const Verdict& v = rival_wrong ? theirs : mine;
+  if (v.result != found.verdict.result)
+    return;  // a failure that comes and goes keeps the line that was seen
+  const bool alone = options_.subject == "libtorch";
+  const std::string id = classify(minimal, alone ? mine : theirs);
+  Failure& f = found.entry;
+  f.shrunk = true;
+  f.line = print(minimal);
+  f.detail = describe(minimal, v);
+  f.command = rerun_command(f.line, options_.subject);
+  f.opinion = opinion(options_.subject, mine, libtorch != nullptr ? &theirs : nullptr, id);
+}
+
+/// Shrinks the first failure of each kind, then the first ones of all, up to the number that is
+/// shown.
+void Run::shrink_some(std::vector<Found>& found) {
+  std::vector<Found*> chosen, others;
+  std::set<std::tuple<bool, Result, std::string, std::string>> kinds;
+  for (Found& f : found) {
+    // A hang is minutes of waiting, and literal data do not shrink.
+    if (f.verdict.result == Result::timeout || f.item.vector != nullptr) continue;
+    (kinds.emplace(f.entry.divergence, f.verdict.result, f.verdict.reason, f.id).second ? chosen
+                                                                                        : others)
+        .push_back(&f);
+  }
+  chosen.insert(chosen.end(), others.begin(), others.end());
+  if (chosen.size() > options_.shrunk) chosen.resize(options_.shrunk);
+  if (chosen.empty()) return;
+  std::atomic<std::size_t> turn{0};
+  auto work = [&](unsigned) {
+    const auto subject = bench_.subject();
+    const auto libtorch = bench_.libtorch ? bench_.libtorch() : nullptr;
+    for (std::size_t i; !stop_ && (i = turn++) < chosen.size();)
+      shrink_one(*chosen[i], *subject, libtorch.get());
+  };
+  const auto threads =
+      static_cast<unsigned>(std::min<std::size_t>(options_.threads, chosen.size()));
+  on_threads(
+      threads, work, [&] { tick(true); }, stop_);
+}
+
+Report Run::operator()() {
+  std::vector<Part> parts(options_.threads);
+  // Every area is in the report, in order, be it empty in this shard.
+  Report report;
+  for (const std::string& area : plan_.areas()) report.area(area);
+  on_threads(
+      options_.threads, [&](unsigned t) { work(parts[t]); }, [&] { tick(false); }, stop_);
+  report.seconds = seconds();
+
+  Census census;
+  std::vector<Found> found;
+  for (Part& part : parts) {
+    absorb(report, part.report);
+    census.add(part.census);
+    std::move(part.found.begin(), part.found.end(), std::back_inserter(found));
+  }
+  std::stable_sort(found.begin(), found.end(), [](const Found& a, const Found& b) {
+    return std::pair(a.entry.index, a.entry.divergence) <
+           std::pair(b.entry.index, b.entry.divergence);
+  });
+  tick(false);
+  if (!stop_) shrink_some(found);
+  for (Found& f : found) report.failures.push_back(std::move(f.entry));
+
+  report.census = census.counts();
+  report.subject = options_.subject;
+  report.seed = options_.seed;
+  report.shards = {options_.shard};
+  report.threads = options_.threads;
+  report.interrupted = interrupted_;
+  report.out_of_time = out_of_time_;
+  return report;
+}
+
+}  // namespace
+
+Report conform(const Plan& plan, const ConformOptions& options, const Bench& bench,
+               const Watch& watch) {
+  return Run(plan, options, bench, watch)();
+}
+
+}  // namespace truenorm::oracle

@@ -1,0 +1,127 @@
+#include "report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+namespace truenorm::oracle {
+
+std::uint64_t Tally::cases() const {
+  return std::accumulate(results.begin(), results.end(), std::uint64_t{0});
+}
+
+void Tally::add(const Tally& other) {
+  for (std::size_t i = 0; i < kResults; ++i) results[i] += other.results[i];
+  if (other.worst.score >= 0 && worst.improves(other.worst.score, other.worst.index))
+    worst = other.worst;
+}
+
+std::uint64_t Rival::known_total() const {
+  std::uint64_t sum = 0;
+  for (const auto& [id, count] : known) sum += count;
+  return sum;
+}
+
+void Rival::add(const Rival& other) {
+  agreed += other.agreed;
+  skipped += other.skipped;
+  fresh += other.fresh;
+  oracle::add(known, other.known);
+}
+
+void add(Counts& to, const Counts& from) {
+  for (const auto& [key, count] : from) to[key] += count;
+}
+
+void sort_failures(Report& report) {
+  // One case may have two entries, one against each player: the subject's first.
+  std::stable_sort(report.failures.begin(), report.failures.end(),
+                   [](const Failure& a, const Failure& b) {
+                     return std::pair(a.index, a.divergence) < std::pair(b.index, b.divergence);
+                   });
+}
+
+Tally Report::total() const {
+  Tally sum;
+  for (const auto& [name, tally] : areas) sum.add(tally);
+  return sum;
+}
+
+bool Report::all_good(bool allow_new_divergences) const {
+  const Tally sum = total();
+  // A run in which the subject took no case at all has shown nothing.
+  const bool judged = sum.cases() == 0 || sum[Result::skipped] < sum.cases();
+  return judged && sum.against() == 0 && (allow_new_divergences || rival.fresh == 0);
+}
+
+Tally& Report::area(std::string_view name) {
+  for (auto& [known, tally] : areas)
+    if (known == name) return tally;
+  return areas.emplace_back(name, Tally{}).second;
+}
+
+void absorb(Report& to, const Report& from) {
+  for (const auto& [name, tally] : from.areas) to.area(name).add(tally);
+  add(to.hollow, from.hollow);
+  add(to.skipped, from.skipped);
+  add(to.not_compared, from.not_compared);
+  for (std::size_t i = 0; i < kOutputs; ++i) {
+    const Peak& peak = from.outputs[i];
+    if (peak.score >= 0 && to.outputs[i].improves(peak.score, peak.index)) to.outputs[i] = peak;
+  }
+  to.rival.add(from.rival);
+  for (const auto& [key, count] : from.census) to.census[key] += count;
+  to.failures.insert(to.failures.end(), from.failures.begin(), from.failures.end());
+}
+
+namespace {
+
+/// Throws unless both reports are of the same run.
+void require_same_run(const std::string& name, const Report& a, const std::string& other,
+                      const Report& b) {
+  auto same = [&](std::string_view what, const auto& x, const auto& y) {
+    if (!(x == y))
+      throw ReportError(
+          fmt::format("{} and {} are not of one run: {} {} and {}", name, other, what, x, y));
+  };
+  same("subject", a.subject, b.subject);
+  same("subject version", a.subject_version, b.subject_version);
+  same("LibTorch", a.libtorch, b.libtorch);
+  same("seed", a.seed, b.seed);
+  same("random cases", a.random_cases, b.random_cases);
+  for (const Shard& s : a.shards)
+    for (const Shard& t : b.shards) {
+      const std::uint64_t common = std::gcd(s.count, t.count);
+      if (s.index % common == t.index % common)
+        throw ReportError(fmt::format("{} (shard {}/{}) and {} (shard {}/{}) hold the same cases",
+                                      name, s.index, s.count, other, t.index, t.count));
+    }
+}
+
+}  // namespace
+
+Report merge(const std::vector<std::pair<std::string, Report>>& named) {
+  if (named.empty()) throw ReportError("no reports to merge");
+  for (std::size_t i = 0; i < named.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      require_same_run(named[j].first, named[j].second, named[i].first, named[i].second);
+  Report sum = named.front().second;
+  for (std::size_t i = 1; i < named.size(); ++i) {
+    const Report& from = named[i].second;
+    absorb(sum, from);
+    sum.shards.insert(sum.shards.end(), from.shards.begin(), from.shards.end());
+    sum.interrupted |= from.interrupted;
+    sum.out_of_time |= from.out_of_time;
+    sum.threads += from.threads;
+    sum.seconds += from.seconds;  // shards run side by side or one after the other, nobody knows:
+                                  // the time is the work's
+  }
+  sort_failures(sum);
+  std::sort(sum.shards.begin(), sum.shards.end(), [](const Shard& a, const Shard& b) {
+    return std::pair(a.count, a.index) < std::pair(b.count, b.index);
+  });
+  return sum;
+}
+
+}  // namespace truenorm::oracle

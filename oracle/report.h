@@ -1,0 +1,132 @@
+// What a conformance run found: counts, scores and failures; how reports add up; and the forms in
+// which they are handed out.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "judge.h"
+
+namespace truenorm::oracle {
+
+using Counts = std::map<std::string, std::uint64_t>;
+
+/// The highest score so far and the line that has it. Among equals the earliest case, so that the
+/// order of arrival does not matter.
+struct Peak {
+  double score = -1;  // -1: nothing yet
+  std::uint64_t index = 0;
+  std::string line;
+  bool improves(double other, std::uint64_t at) const {
+    return other > score || (other == score && at < index);
+  }
+};
+
+/// The verdicts on the subject in one area.
+struct Tally {
+  std::array<std::uint64_t, kResults> results{};
+  Peak worst;  // of the passes
+
+  std::uint64_t operator[](Result r) const { return results[static_cast<std::size_t>(r)]; }
+  std::uint64_t cases() const;
+  std::uint64_t against() const {
+    return (*this)[Result::fail] + (*this)[Result::crash] + (*this)[Result::timeout];
+  }
+  void add(const Tally&);
+};
+
+/// LibTorch on the same cases, judged by its own balls.
+struct Rival {
+  std::uint64_t agreed = 0;   // inside its balls
+  std::uint64_t skipped = 0;  // does not take the case
+  std::uint64_t fresh = 0;    // divergences that nobody has explained
+  Counts known;               // explained divergences, by id
+  std::uint64_t known_total() const;
+  void add(const Rival&);
+};
+
+/// A case with a verdict against the subject, or an unexplained divergence of LibTorch.
+struct Failure {
+  std::uint64_t index = 0;  // in the run; the order in which failures are listed
+  std::string area;
+  std::string line;   // minimal where it was shrunk, else as found
+  std::string found;  // as found
+  bool shrunk = false;
+  bool divergence = false;  // against LibTorch, not the subject
+  Result result = Result::fail;
+  std::string reason;   // as in the verdict
+  std::string detail;   // one sentence
+  std::string opinion;  // who is right, and who says so
+  std::string command;  // plays `line` again
+};
+
+/// One part of the cases: those whose index is `index` modulo `count`.
+struct Shard {
+  std::uint64_t index = 0, count = 1;
+  bool holds(std::uint64_t i) const { return i % count == index; }
+  friend bool operator==(const Shard&, const Shard&) = default;
+};
+
+struct Report {
+  std::string subject, subject_version;
+  std::string libtorch;  // version; empty: not played
+  std::uint64_t seed = 0;
+  std::uint64_t random_cases = 0;  // asked for; 0 with a time limit
+  std::vector<Shard> shards{Shard{}};
+  bool interrupted = false;
+  bool out_of_time = false;  // the random cases ended with the time limit
+  unsigned threads = 1;
+  double seconds = 0;
+
+  std::vector<std::pair<std::string, Tally>> areas;  // in the order in which they are played
+  Counts hollow, skipped;                            // by cause; of the subject
+  Counts not_compared;                               // LibTorch's reasons for not taking a case
+  std::array<Peak, kOutputs> outputs;                // by kind of output; of the passes
+  Rival rival;
+  std::map<std::pair<std::string, std::string>, std::uint64_t>
+      census;                     // (area of classes, class) -> cases
+  std::vector<Failure> failures;  // in case order
+
+  Tally total() const;
+  bool all_good(bool allow_new_divergences) const;
+  Tally& area(std::string_view name);  // made at its first mention
+};
+
+void add(Counts& to, const Counts&);
+/// Adds up what was found: counts, scores, failures. What describes the run (subject, shards, time)
+/// stays.
+void absorb(Report& to, const Report& from);
+void sort_failures(Report&);
+
+/// The two reports do not add up ("seed: 1 and 2"), or a report cannot be read.
+struct ReportError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Adds up reports of different shards of one run. Throws ReportError where they are not that.
+Report merge(const std::vector<std::pair<std::string, Report>>& named);
+
+/// "truenorm-conform/1". from_json(to_json(r)) gives every field that merge() needs. `what` names
+/// the file in errors.
+std::string to_json(const Report&);
+Report from_json(std::string_view text, std::string_view what);
+
+/// JUnit XML: one test suite an area, one test case a failure, the others in one.
+std::string to_junit(const Report&);
+
+struct Look {
+  bool colour = false;
+  bool census = false;     // every class, not the short form
+  std::size_t shown = 20;  // failures
+};
+
+/// The report for people.
+std::string to_text(const Report&, const Look&);
+
+}  // namespace truenorm::oracle

@@ -1,0 +1,76 @@
+#include "words.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace truenorm::oracle {
+
+std::string number(double value, Dtype dtype) {
+  if (std::isnan(value)) return "nan";  // of whatever sign
+  return dtype == Dtype::f64 ? fmt::format("{:.17g}", value) : fmt::format("{:.9g}", value);
+}
+
+std::string element_name(const Problem& p, const Where& where) {
+  std::string text{name(where.output)};
+  if (where.output != Output::y && where.output != Output::dx)
+    return fmt::format("{}[{}]", text, where.element);
+  // Logical order is (N, C, spatial): peel the sizes off from the innermost one.
+  std::string index;
+  auto rest = static_cast<std::int64_t>(where.element);
+  auto peel = [&](std::int64_t size) {
+    const std::int64_t here = size > 0 ? rest % size : 0;
+    rest = size > 0 ? rest / size : 0;
+    index = index.empty() ? fmt::format("{}", here) : fmt::format("{},{}", here, index);
+  };
+  for (int i = p.shape.spatial_rank; i-- > 0;) peel(p.shape.s[static_cast<std::size_t>(i)]);
+  peel(p.shape.c);
+  return fmt::format("{}[{},{}]", text, rest, index);
+}
+
+namespace {
+
+/// The reason is the name of an output: the worst element tells the story.
+bool names_output(const Verdict& v) {
+  for (std::size_t i = 0; i < kOutputs; ++i)
+    if (v.reason == name(static_cast<Output>(i))) return true;
+  return false;
+}
+
+std::string step_name(const Problem& p, std::size_t step) {
+  if (step >= p.run.size()) return fmt::format("step {}", step);
+  return fmt::format("step {} ({})", step, letter(p.run[step].op));
+}
+
+/// A player's own words may be of several lines.
+std::string one_line(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+  return text;
+}
+
+}  // namespace
+
+std::string describe(const Case& c, const Verdict& v) {
+  if (v.result == Result::fail && names_output(v)) {
+    const Dtype dtype = c.problem.dtype;
+    return fmt::format("{}: {}: got {}, want {} ± {:.3g}", step_name(c.problem, v.worst.step),
+                       element_name(c.problem, v.worst), number(v.worst.got, dtype),
+                       number(v.worst.mid, dtype), v.worst.radius);
+  }
+  if (v.detail.empty()) return v.reason.empty() ? std::string(name(v.result)) : one_line(v.reason);
+  if (v.reason.empty() || v.detail.find(v.reason) != std::string::npos) return one_line(v.detail);
+  return one_line(fmt::format("{}: {}", v.reason, v.detail));
+}
+
+bool against(const Verdict& v) {
+  return v.result == Result::fail || v.result == Result::crash || v.result == Result::timeout;
+}
+
+std::string rerun_command(const std::string& line, const std::string& subject) {
+  std::string command = "./run check '" + line + "'";
+  if (subject != "truenorm") command += " --subject " + subject;
+  return command;
+}
+
+}  // namespace truenorm::oracle
