@@ -62,6 +62,15 @@ TEST(Bytes, ReachEveryEnumerator) {
   EXPECT_EQ(letters.size(), static_cast<std::size_t>(kOps));
 }
 
+TEST(Bytes, OddNumbersKeepTheirBits) {
+  for (const char* const text :
+       {"x=normal(-0,-0)", "x=uniform(0,-0)", "x=cancel(-0)", "x=special(-0)", "x=const(5e-324)",
+        "eps=-0", "eps=nan", "mom=-inf", "mom=nan", "mom=cum", "run=T#4294967295"}) {
+    const Case c = parse(std::string("tn1 ") + text);
+    EXPECT_EQ(decode(encode(c)), c) << text;
+  }
+}
+
 TEST(Bytes, OneByteChangesOneField) {
   const Case c = parse("tn1 n4c16s7x7 run=TBE seed=1 | nhwc thr=2");
   auto bytes = encode(c);
