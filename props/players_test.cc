@@ -2,6 +2,7 @@
 // caught, plugins are judged as what they are.
 #include "players/players.h"
 
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -257,6 +258,54 @@ TEST(Host, AsksABackwardTwice) {
   EXPECT_EQ(twice.detail.rfind("backward, called twice: ", 0), 0u) << twice.detail;
 }
 
+// ---- the same for layers: the example with one function that errs ----
+
+const truenorm_layer_v1& example_layer() {
+  static const truenorm_layer_v1* const kLayer = [] {
+    void* library = dlopen(TRUENORM_EXAMPLE_LAYER, RTLD_NOW | RTLD_LOCAL);
+    return reinterpret_cast<truenorm_layer_fn>(dlsym(library, "truenorm_layer"))();
+  }();
+  return *kLayer;
+}
+
+Verdict verdict_on(const truenorm_layer_v1& layer, std::string_view line) {
+  const auto player = host_layer(layer, {"test", ""});
+  Case c = parse(line);
+  c.exec.emplace();
+  return verdict_of(*player, c);
+}
+
+TEST(Host, JudgesALayersState) {
+  constexpr std::string_view kLine = "tn1 n4c3s5 f32 x=normal(2,3) run=TSE seed=2";
+  EXPECT_EQ(verdict_on(example_layer(), kLine).result, Result::pass);
+  truenorm_layer_v1 swaps = example_layer();  // running_mean and running_var, when they are loaded
+  swaps.set_state = [](void* layer, const char* name, const truenorm_vector* from) {
+    const std::string_view asked = name;
+    const char* taken = asked == "running_mean"  ? "running_var"
+                        : asked == "running_var" ? "running_mean"
+                                                 : name;
+    return example_layer().set_state(layer, taken, from);
+  };
+  EXPECT_EQ(verdict_on(swaps, kLine).result, Result::fail);
+  truenorm_layer_v1 stays = example_layer();  // in training mode, whatever is asked
+  stays.set_training = [](void*, std::int32_t) { return TRUENORM_OK; };
+  EXPECT_EQ(verdict_on(stays, kLine).reason, "num_batches_tracked");
+  truenorm_layer_v1 lax = example_layer();  // takes a vector of any size
+  lax.set_state = [](void* layer, const char* name, const truenorm_vector* from) {
+    example_layer().set_state(layer, name, from);
+    return TRUENORM_OK;
+  };
+  EXPECT_EQ(verdict_on(lax, "tn1 n4c3s5 f32 run=T seed=9").reason, "failed")
+      << "every eighth seed asks";
+  truenorm_layer_v1 forgets = example_layer();  // the counter is not part of the state
+  forgets.get_state = [](void* layer, const char* name, truenorm_vector* to) {
+    return std::string_view(name) == "num_batches_tracked"
+               ? TRUENORM_REFUSED
+               : example_layer().get_state(layer, name, to);
+  };
+  EXPECT_EQ(verdict_on(forgets, kLine).reason, "failed");
+}
+
 TEST(Host, SaysWhatTheInterfaceExcludes) {
   const auto kernel = host_kernel(kTextbook, {"test", ""});
   const auto layer = make_plugin(TRUENORM_EXAMPLE_LAYER);
@@ -273,6 +322,24 @@ TEST(Host, SaysWhatTheInterfaceExcludes) {
   const auto half = host_kernel(forward_only, {"test", ""});
   EXPECT_EQ(why(*half, "tn1 n4c3 f32 run=TE"), "");
   EXPECT_NE(why(*half, "tn1 n4c3 f32 run=TB"), "");
+}
+
+// What oneDNN computes is its own affair; that it is asked in its own language is ours.
+TEST(Players, OnednnIsAskedRightly) {
+  std::unique_ptr<Player> player;
+  for (const PlayerInfo& info : list_players())
+    if (info.name == "onednn" && info.built) player = make_player("onednn");
+  if (!player) GTEST_SKIP() << "this build has no oneDNN";
+  std::vector<Case> cases;
+  for (const Case& c : sampled(3000))
+    if (c.problem.dtype == Dtype::f32 && player->unsupported(c.problem, *c.exec).empty())
+      cases.push_back(c);
+  const Score score = score_of(*player, cases, false);
+  EXPECT_GT(cases.size(), 50u);
+  EXPECT_GT(score.pass, static_cast<int>(cases.size()) / 2);
+  EXPECT_EQ(score.reasons.count("failed") + score.reasons.count("memory") +
+                score.reasons.count("missing"),
+            0u);
 }
 
 TEST(Players, TheListIsTrue) {

@@ -37,17 +37,11 @@ static void put(truenorm_vector* v, int64_t c, double value) {
   if (v->data) ((float*)v->data)[c * v->stride] = (float)value;
 }
 
-/* ---- what may be asked of this kernel ---- */
-
-static int fits(const truenorm_vector* v, const truenorm_tensor* x) {
-  return !v->data || v->size == x->size[1];
-}
-
 static truenorm_result check(const truenorm_tensor* x, const truenorm_vector* const* vectors,
                              int count) {
   if (x->rank < 2 || x->rank > 5) return TRUENORM_REFUSED;
   for (int i = 0; i < count; ++i)
-    if (!fits(vectors[i], x)) return TRUENORM_REFUSED;
+    if (vectors[i]->data && vectors[i]->size != x->size[1]) return TRUENORM_REFUSED;
   return x->dtype == TRUENORM_F32 ? TRUENORM_OK : TRUENORM_UNSUPPORTED;
 }
 
@@ -68,8 +62,8 @@ static truenorm_result forward_training(const truenorm_tensor* x, const truenorm
   const truenorm_vector* const vectors[] = {weight,      bias,      running_mean,
                                             running_var, save_mean, save_invstd};
   const truenorm_result result = check(x, vectors, 6);
+  (void)threads; /* one thread */
   const int64_t n = values_per_channel(x);
-  (void)threads;
   if (result != TRUENORM_OK) return result;
   if (n == 1) return TRUENORM_REFUSED;
   if (n == 0) return TRUENORM_OK;
@@ -99,7 +93,7 @@ static truenorm_result forward_inference(const truenorm_tensor* x, const truenor
                                          truenorm_tensor* y, int32_t threads) {
   const truenorm_vector* const vectors[] = {weight, bias, running_mean, running_var};
   const truenorm_result result = check(x, vectors, 4);
-  (void)threads;
+  (void)threads; /* one thread */
   if (result != TRUENORM_OK) return result;
   for (int64_t c = 0; c < x->size[1]; ++c)
     normalize(x, y, c, get(running_mean, c, 0), 1 / sqrt(get(running_var, c, 1) + eps),
@@ -117,8 +111,8 @@ static truenorm_result backward(const truenorm_tensor* dy, const truenorm_tensor
   const truenorm_vector* const vectors[] = {weight,      running_mean, running_var, save_mean,
                                             save_invstd, dweight,      dbias};
   const truenorm_result result = check(x, vectors, 7);
+  (void)threads; /* one thread */
   const int64_t n = values_per_channel(x);
-  (void)threads;
   if (result != TRUENORM_OK) return result;
   for (int64_t c = 0; c < x->size[1]; ++c) {
     const double mean = training ? get(save_mean, c, 0) : get(running_mean, c, 0);
@@ -132,8 +126,7 @@ static truenorm_result backward(const truenorm_tensor* dy, const truenorm_tensor
     }
     put(dweight, c, n == 0 ? 0 : dot * invstd); /* the statistics of no values may be anything */
     put(dbias, c, sum);
-    if (!dx->data) continue;
-    for (int64_t i = 0; i < n; ++i) {
+    for (int64_t i = 0; dx->data && i < n; ++i) {
       const double through_statistics =
           training ? sum / (double)n + (*at(x, c, i) - mean) * invstd * invstd * dot / (double)n
                    : 0;
