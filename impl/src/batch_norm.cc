@@ -3,7 +3,6 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
-#include <limits>
 #include <new>
 #include <utility>
 #include <vector>
@@ -59,6 +58,8 @@ using detail::LayerState;
 
 namespace {
 
+/// More than any address space holds.
+constexpr std::int64_t max_features = std::int64_t{1} << 44;
 constexpr Status moved_from{Code::out_of_memory, Argument::layer};
 
 /// Runs `make`, which may throw for want of memory.
@@ -100,7 +101,7 @@ std::unique_ptr<LayerState> make_state(const BatchNormOptions& options) {
 BatchNorm::BatchNorm(const BatchNormOptions& options) noexcept : options_(options) {
   if (options.num_features < 0) {
     status_ = {Code::bad_size, Argument::num_features};
-  } else if (options.num_features > std::numeric_limits<std::int64_t>::max() / 16) {
+  } else if (options.num_features > max_features) {
     status_ = {Code::overflow, Argument::num_features};
   } else {
     status_ = guarded([&] { state_ = make_state(options); });
