@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/_batch_norm_impl_index_backward.h>
 #include <ATen/ops/from_blob.h>
+#include <dlfcn.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/generated/Functions.h>
 #include <torch/nn/modules/batchnorm.h>
@@ -331,8 +332,19 @@ StepTrace Session::play(std::size_t index) {
   return step;
 }
 
+/// at::set_num_threads() also rebuilds a pool for mobile kernels, which costs milliseconds a call
+/// and serves nothing here. LibTorch's own count is OpenMP's, once it has been set. The OpenMP
+/// meant is the one that LibTorch has loaded, whichever this file's compiler brings.
+void use_threads(int n) {
+  static const auto set =
+      reinterpret_cast<void (*)(int)>(::dlsym(RTLD_DEFAULT, "omp_set_num_threads"));
+  if (set != nullptr) set(n);
+  if (at::get_num_threads() != n) at::set_num_threads(n);
+}
+
 class LibTorch final : public Player {
  public:
+  LibTorch() { at::set_num_threads(1); }
   std::string name() const override { return "libtorch"; }
   std::string version() const override { return TRUENORM_LIBTORCH_VERSION; }
 
@@ -349,7 +361,7 @@ class LibTorch final : public Player {
   Trace play(const Case& c, const Inputs& inputs) override {
     Trace trace;
     try {
-      at::set_num_threads(c.exec->threads);
+      use_threads(c.exec->threads);
       Session session(c, inputs, memory_);
       for (std::size_t i = 0; i < c.problem.run.size(); ++i) trace.steps.push_back(session.play(i));
       if (!session.harm().empty()) {
