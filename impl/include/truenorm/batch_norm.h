@@ -100,8 +100,8 @@ class BatchNorm {
   [[nodiscard]] Status load(const State& source) noexcept;
 
   /// y = normalized x, see functional.h. x has num_features channels, and the layer's dtype, or
-  /// bf16 or f16 if the layer's dtype is f32. y may be x. With no elements: accepted in every mode,
-  /// running statistics stay; the batch is counted.
+  /// bf16 or f16 if the layer's dtype is f32. y may be x. With no elements: accepted in every mode
+  /// if sizes and types fit, running statistics stay; the batch is counted.
   [[nodiscard]] Status forward(Context& context, const ConstTensor& x, const Tensor& y) noexcept;
 
   /// Gradient of the last accepted forward, which saw x, through the statistics and the weight that
