@@ -55,8 +55,13 @@ struct Contract {
   /// The sums of squares and products of f32 data overflow or underflow in f32 range.
   bool f32_sums = false;
 
+  /// Ends of the arithmetic's range, statistics as handed on included, where they are neither f32's nor f64's; 0: they are.
+  double smallest = 0, largest = 0;
+
   /// Absolute error of an operation that underflows in the arithmetic after the sums.
-  double underflow() const { return f32_range ? 0x1p-149 : 0x1p-1074; }
+  double underflow() const { return smallest > 0 ? smallest : f32_range ? 0x1p-149 : 0x1p-1074; }
+  /// What an intermediate must not pass to stay finite.
+  double overflow() const { return largest > 0 ? largest : f32_range ? 0x1.fffffep127 : 0x1.fffffffffffffp1023; }
 };
 
 }  // namespace truenorm::oracle

@@ -75,10 +75,8 @@ Element Forward::at(double x) const {
   e.terms[3] = c.bias_roundings * c.unit * (std::abs(bias) + c.pivot_unit * m_part);
   if (c.folded) e.terms[3] += c.unit * (x_part + m_part + std::abs(bias - mean.mid.hi * invstd.mid.hi * weight) + total(e));
   e.terms[4] = c.underflow() * (1 + d + w + s + (c.folded ? std::abs(x) + mean.upper() : 0));
-  if (c.f32_range) {
-    const double largest = std::max({d, a, s, d * s, c.folded ? std::max(x_part, m_part) : 0});
-    if (largest > kMaxF32 / 2) return straddle();
-  }
+  const double largest = std::max({d, a, s, d * s, c.folded ? std::max(x_part, m_part) : 0});
+  if (largest > c.overflow() / 2) return straddle();
   if (!wide) e.terms[2] += 8 * kU64 * (d * a + std::abs(bias));  // the reference itself finishes in double
   e.terms[5] = c.unit * (std::abs(mid.hi) + total(e));
   e.terms[6] = store_term(format, c.unit, std::abs(mid.hi) + total(e));
@@ -106,7 +104,7 @@ Element Backward::at(double x, double dy) const {
     e.terms[1] = g * w * invstd.radius;
     e.terms[2] = gamma(2, c.unit) * g * w * s;
     e.terms[5] = c.underflow() * (1 + g + w + s);
-    if (c.f32_range && std::max({g * w, g * s, w * s}) > kMaxF32 / 2) return straddle();
+    if (std::max({g * w, g * s, w * s}) > c.overflow() / 2) return straddle();
     e.terms[7] = store_term(format, c.unit, std::abs(mid.hi) + total(e));
     e.scale = g * w * invstd.mid.hi;
     finish(e, mid, format);
@@ -140,10 +138,8 @@ Element Backward::at(double x, double dy) const {
   if (!wide) e.terms[2] += 8 * kU64 * (t1 + t2 + t3);  // the reference itself finishes in double
   const double projection = (d + c.pivot_unit * mean.upper()) * s * s * dot.upper() / count, inner = g + dy_sum.upper() / count + projection;
   e.terms[5] = c.underflow() * (1 + w + s + a * (1 + (d + 1) * (1 + s) * (1 + s) * (1 + dot.upper() / count)));
-  if (c.f32_range) {
-    const double largest = std::max({d, a, s, s * s * dot.upper(), dot.upper() * s, d * s * s, inner, inner * s, inner * w, t1, t2, t3});
-    if (largest > kMaxF32 / 2) return straddle();
-  }
+  const double largest = std::max({d, a, s, s * s * dot.upper(), dot.upper() * s, d * s * s, inner, inner * s, inner * w, t1, t2, t3});
+  if (largest > c.overflow() / 2) return straddle();
   e.terms[6] = c.unit * (std::abs(mid.hi) + total(e));
   e.terms[7] = store_term(format, c.unit, std::abs(mid.hi) + total(e));
   e.scale = std::max({t1, t2, t3});

@@ -137,14 +137,15 @@ Statistics batch_statistics(const Moments& m, const Contract& c, double eps) {
   if (!(m.constant && c.constant_exact)) s.mean.radius += c.underflow();
   if (m.max_abs < 1 / kSafeSquare && !m.constant) s.var.radius += m.max_abs * m.max_abs + 0x1p-960;  // f64: squares underflow, here too
   if (c.f32_sums) {
-    s.var.radius += kMinF32;  // each square may underflow
-    if (n * m.mean_abs > kMaxF32 / 2) s.mean.kind = Kind::any;
-    if (n * (m.var.hi + s.var.radius) > kMaxF32 / 2) s.var.kind = Kind::any;
+    const double limit = std::min(kMaxF32, c.overflow()) / 2;
+    s.var.radius += std::max(kMinF32, c.underflow());  // each square may underflow
+    if (n * m.mean_abs > limit) s.mean.kind = Kind::any;
+    if (n * (m.var.hi + s.var.radius) > limit) s.var.kind = Kind::any;
   }
   if (!std::isfinite(s.mean.radius)) s.mean.kind = Kind::any;
   if (!std::isfinite(s.var.radius) || s.mean.kind == Kind::any) s.var.kind = Kind::any;
   s.invstd = inverse_std(s.var, eps, c.eps_unit, c.invstd_unit, true);
-  if (c.f32_range && s.invstd.upper() > kMaxF32) s.invstd.kind = Kind::any;
+  if (s.invstd.kind == Kind::finite && s.invstd.upper() > c.overflow()) s.invstd.kind = Kind::any;
   return s;
 }
 
@@ -200,8 +201,8 @@ Products products(const Channel& x, const Channel& dy, const Ball& mean, const C
   p.dot.radius = (gamma(c.dot.chain, c.dot.add) + gamma(2, c.dot.term) + s.count * kReference) * abs_dot;
   p.dot.radius += mean.radius * std::abs(s.dy.hi) + shift * p.dy_sum.radius;
   p.dot.radius += c.dot_store * (std::abs(s.dot.hi) + p.dot.radius);
-  p.dot.radius += s.count * (c.f32_sums ? kMinF32 : c.underflow());
-  const double limit = c.f32_sums ? kMaxF32 / 2 : 0x1p1000;
+  p.dot.radius += s.count * (c.f32_sums ? std::max(kMinF32, c.underflow()) : c.underflow());
+  const double limit = c.f32_sums ? std::min(kMaxF32, c.overflow()) / 2 : 0x1p1000;
   p.dy_sum.kind = kind_of(s.ieee_dy);
   if (p.dy_sum.kind == Kind::finite && !(abs_dy < limit && std::isfinite(p.dy_sum.radius))) p.dy_sum.kind = Kind::any;
   p.dot.kind = mean.kind == Kind::nan ? Kind::nan : kind_of(s.ieee_dot);

@@ -207,7 +207,7 @@ void Walk::evaluate(std::size_t index, const Shape& shape, StepAnswer& answer) {
   for (std::size_t i = 0; i < channels; ++i) {
     last_->mean[i] = running_mean_[i];
     last_->invstd[i] = inverse_std(running_var_[i], problem_.eps, contract_->eps_unit, contract_->eval_invstd_unit, false);
-    if (contract_->f32_range && last_->invstd[i].kind == Kind::finite && last_->invstd[i].upper() > kMaxF32) last_->invstd[i].kind = Kind::any;
+    if (last_->invstd[i].kind == Kind::finite && last_->invstd[i].upper() > contract_->overflow()) last_->invstd[i].kind = Kind::any;
   }
   transform(index, shape, std::vector<double>(channels), answer);
 }
@@ -283,7 +283,7 @@ void Walk::backward(std::size_t index, StepAnswer& answer) {
       dweight.terms[3] = store_error(param_, p.dot.upper() * invstd.upper());
       dweight.scale = (p.dot_scale + p.dy_scale * std::sqrt(std::max(problem_.eps, 0.0))) * invstd.mid.hi;
       finish(dweight, p.dot.mid * invstd.mid, param_);
-      if (c.f32_range && p.dot.upper() * invstd.upper() > kMaxF32 / 2) dweight.kind = Kind::any;
+      if (p.dot.upper() * invstd.upper() > c.overflow() / 2) dweight.kind = Kind::any;
     } else if (!empty) {
       const bool nan = p.dot.kind == Kind::nan || invstd.kind == Kind::nan;
       const bool inf = p.dot.kind != Kind::any && invstd.kind == Kind::finite && invstd.mid.hi - invstd.radius > 0;

@@ -346,9 +346,6 @@ void strided_backward(const Setting& s, const View& dy, const Shape& shape, Draf
 
 Contract finished(const Setting& s, Draft d, bool any_strided) {
   Contract& c = d.c;
-  // f16 arithmetic step by step has f16's range: its intermediates overflow at 65504 and vanish at
-  // 2^-24, which no field tells. Nothing is promised then.
-  if (any_strided && s.problem.dtype == Dtype::f16) c.unit = 1;
   if (c.unit == 0) c.unit = s.math;
   // Without parameters and statistics nothing says f32: sums are handed out in the data's type.
   if (s.half && !s.mixed && s.problem.param_dtype == Dtype::f32) {
@@ -361,6 +358,11 @@ Contract finished(const Setting& s, Draft d, bool any_strided) {
   c.invstd_unit =
       s.param + (s.half ? 2 * kU32 : 8 * kU64);  // acc_type(1)/sqrt(var + eps), stored as param_t
   c.save_unit = s.param;
+  // Step by step in the data's own type, or with statistics stored in it: its range, too.
+  if (s.half && (any_strided || !s.mixed)) {
+    if (any_strided) c.smallest = smallest(s.problem.dtype);
+    c.largest = s.problem.dtype == Dtype::bf16 ? 0x1.fep127 : 65504;
+  }
   c.f32_range = c.f32_sums = s.problem.dtype != Dtype::f64;
   return c;
 }
