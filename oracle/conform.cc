@@ -272,6 +272,10 @@ void Run::shrink_one(Found& found, Seat& subject, Seat* libtorch) {
     return v.result == found.verdict.result && v.reason == found.verdict.reason &&
            (!rival_wrong || classify(c, v).empty());
   };
+  if (!fails(found.item.value)) {
+    if (!stop_) found.entry.opinion += "; played again, it did not happen";
+    return;
+  }
   // Every death costs a start of the process.
   const int calls =
       found.verdict.result == Result::fail ? options_.shrink_calls : options_.shrink_calls / 8;

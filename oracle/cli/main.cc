@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <string>
 
 #include "../plan.h"
 #include "../report.h"
@@ -25,10 +26,22 @@ int complain(int status, const char* what) {
   return status;
 }
 
+/// CLI11 calls a misspelt verb a missing one.
+void require_verb(const CLI::App& app, const std::string& word) {
+  if (word.starts_with("-")) return;
+  std::string verbs;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (verb->get_name() == word) return;
+    if (!verb->get_group().empty()) verbs += ' ' + verb->get_name();
+  }
+  throw UsageError(fmt::format("'{}' is not a verb; these are:{}", word, verbs));
+}
+
 /// Runs the verb. What is wrong with the user's input is status 2, everything else that is thrown
 /// is our own fault.
 int run(CLI::App& app, int argc, char** argv, const int& status) {
   try {
+    if (argc > 1) require_verb(app, argv[1]);
     app.parse(argc, argv);
     return status;
   } catch (const CLI::ParseError& e) {
