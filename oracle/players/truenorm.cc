@@ -278,31 +278,31 @@ class Truenorm final : public Player {
     std::int64_t largest = p.shape.n;
     for (std::size_t i = 0; i < p.run.size(); ++i) largest = std::max(largest, batch_of(p, i));
     const double n = static_cast<double>(p.shape.with_batch(largest).per_channel());
-    // Contiguous or packed runs: blocks of 4096 f32 (2048 f64) values in 64 (32) chains, which six (five) levels add up.
-    // Channels innermost: blocks of 64 rows, one chain a channel.
-    const double lanes = wide ? 32 : 64;
+    // Contiguous or packed runs: blocks of up to 4096 f32 (2048 f64) values in 64 (32) chains, which six (five) levels add up; at most 5 + 2^17/985
+    // blocks to a task of 2^17 values. Channels innermost: blocks of 64 rows, one chain a channel; at most 32 tasks. Blocks and tasks merge in double.
+    const double lanes = wide ? 32 : 64, levels = wide ? 5 : 6;
     const bool rows = exec.x == Layout::nhwc || p.shape.plane() == 1;
-    const double runs_chain = std::ceil(std::min(n, 64 * lanes) / lanes) + 7, rows_chain = std::min(n, 64.0) + 1;
-    const double chain = std::max(runs_chain, rows ? rows_chain : 0);
-    const double merges = std::ceil(n / 64);
-    c.mean = {u, u, chain + (wide ? merges : 0)};
-    c.square = c.mean;
+    const double run_chain = std::ceil(std::min(n, 64 * lanes) / lanes) + levels, run_merges = 5 + std::min(n, 0x1p17) / 985 + std::ceil(n / 0x1p17);
+    const double row_chain = std::min(n, 64.0), row_merges = n / 64 + std::min(n / 256, 32.0) + 1;
+    const double merges = n <= 64 ? 1 : std::max(run_merges, rows ? row_merges : 0);
+    const double chain = std::max(run_chain, rows ? row_chain : 0) + (wide ? merges : 0);
+    c.mean = c.square = c.dot = {u, u, chain};
+    c.dy_sum = {0, u, chain};
     c.pivoted = true;
     c.pivot_unit = u;
-    if (n > 64) {
+    if (n > 64) {  // more than one block
       c.inflation = 2.25;
       c.pivot_roundings = 9;
     }
-    c.constant_exact = !wide;
+    c.constant_exact = true;
     c.mean_unit = (merges + 2) * kU64;
     c.var_unit = 4 * (merges + 2) * kU64;
     c.invstd_unit = c.eval_invstd_unit = 4 * kU64;
     c.unit = u;
-    c.forward_roundings = 2;
+    const bool fma = has_fma(exec.isa == Isa::best ? *available_isas().begin() : isa_of(exec.isa));
+    c.forward_roundings = fma ? 2 : 3;   // x - mean, invstd*weight; the product
     c.bias_roundings = 1;
-    c.backward_roundings = 3;
-    c.dy_sum = {0, u, c.mean.chain};
-    c.dot = {u, u, c.mean.chain};
+    c.backward_roundings = fma ? 3 : 5;  // x - mean, its coefficient, the inner sum; two products
     c.save_unit = kU64;
     c.run_unit = kU64;
     return c;
