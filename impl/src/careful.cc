@@ -23,42 +23,57 @@ void for_blocks(Dtype dtype, const Walk& walk, const std::array<const void*, 2>&
   }
 }
 
+/// A sum whose error does not grow with its length. Source: Neumaier 1974 (improved Kahan summation).
+class Sum {
+ public:
+  void add(double value) noexcept {
+    const double next = sum_ + value;
+    rest_ += std::abs(sum_) >= std::abs(value) ? (sum_ - next) + value : (value - next) + sum_;
+    sum_ = next;
+  }
+  double value() const noexcept { return std::isfinite(sum_) ? sum_ + rest_ : sum_; }
+
+ private:
+  double sum_ = 0, rest_ = 0;
+};
+
 }  // namespace
 
 Moments careful_moments(Dtype dtype, const Walk& walk, const void* x, std::int64_t c,
                         ThreadRoom& room) noexcept {
   const double n = static_cast<double>(walk.count);
   const double first = first_value(dtype, walk, 0, x, c);
-  double plain = 0, shifted = 0;
+  Sum plain, shifted, m2;
   for_blocks(dtype, walk, {x, nullptr}, c, room, [&](std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i) {
       const double value = load_element(dtype, room.block[0], i);
-      plain += value;
-      shifted += value - first;
+      plain.add(value);
+      shifted.add(value - first);
     }
   });
-  double mean = first + shifted / n;
-  if (!std::isfinite(mean)) mean = plain / n;
-  double m2 = 0;
+  double mean = first + shifted.value() / n;
+  if (!std::isfinite(mean)) mean = plain.value() / n;
   for_blocks(dtype, walk, {x, nullptr}, c, room, [&](std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i) {
       const double d = load_element(dtype, room.block[0], i) - mean;
-      m2 += d * d;
+      m2.add(d * d);
     }
   });
-  return {n, mean, 0, m2};
+  return {n, mean, 0, m2.value()};
 }
 
 void careful_products(Dtype dtype, const Walk& walk, const void* x, const void* g, std::int64_t c,
                       double mean, ThreadRoom& room, double* sum, double* dot) noexcept {
-  *sum = *dot = 0;
+  Sum total, products;
   for_blocks(dtype, walk, {x, g}, c, room, [&](std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i) {
       const double grad = load_element(dtype, room.block[1], i);
-      *sum += grad;
-      *dot += (load_element(dtype, room.block[0], i) - mean) * grad;
+      total.add(grad);
+      products.add((load_element(dtype, room.block[0], i) - mean) * grad);
     }
   });
+  *sum = total.value();
+  *dot = products.value();
 }
 
 bool is_constant(Dtype dtype, const Walk& walk, std::size_t v, const void* base, std::int64_t c,
