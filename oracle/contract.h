@@ -36,6 +36,7 @@ struct Contract {
   bool folded = false;       // y = x*a + b with a, b computed first; else y = (x - mean)*invstd*weight + bias
   int forward_roundings = 3; // roundings on the way of (x - mean)*invstd*weight, the last addition and the store not counted
   int bias_roundings = 0;    // roundings of bias, with the correction for the mean's rounding added to it
+  int eval_backward_roundings = 2;  // roundings on the way of dx = dy*invstd*weight in evaluation
   int backward_roundings = 6;// roundings on the way of each of the three terms of dx
 
   // Backward sums.

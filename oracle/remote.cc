@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #ifdef __linux__
@@ -159,7 +160,8 @@ std::vector<char*> environment() {
 #else
   static_cast<void>(parent);
 #endif
-  if (::dup2(socket, STDIN_FILENO) < 0 || ::dup2(socket, STDOUT_FILENO) < 0) ::_exit(126);
+  // Standard output is not the conversation's: libraries print before main() as well.
+  if (::dup2(socket, STDIN_FILENO) < 0 || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) ::_exit(126);
   environ = environment;
   ::execvp(argv[0], argv);
   ::_exit(127);
@@ -169,7 +171,9 @@ std::vector<char*> environment() {
 
 int serve(Player& player, int in, int out) {
   in = move_from_standard(in, STDIN_FILENO);
-  out = move_from_standard(out, STDOUT_FILENO);
+  struct stat kind {};
+  const bool both_ways = ::fstat(in, &kind) == 0 && S_ISSOCK(kind.st_mode);
+  out = both_ways && out == STDOUT_FILENO ? in : move_from_standard(out, STDOUT_FILENO);
   wire::Message hello;
   hello.text = player.name();
   hello.detail = player.version();

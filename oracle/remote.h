@@ -12,7 +12,8 @@
 namespace truenorm::oracle {
 
 /// The worker's side: answers requests on two file descriptors until end of file. Returns the exit
-/// status of the process.
+/// status of the process. Where `in` is a socket, as from RemotePlayer, and `out` standard output,
+/// the answers go back on `in`.
 int serve(Player&, int in, int out);
 
 /// The parent's side. Starts `argv` on first use and again after each death. unsupported() and

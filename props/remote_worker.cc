@@ -67,14 +67,18 @@ class OnDemand final : public Player {
 }  // namespace
 }  // namespace truenorm::oracle
 
+// A library may print before main() begins.
+const bool printed = std::printf("early words\n") > 0 && std::fflush(stdout) == 0;
+
 int main(int argc, char** argv) {
   const char* mode = argc > 1 ? argv[1] : "";
   if (std::strcmp(mode, "--quiet-exit") == 0) return 0;
   if (std::strcmp(mode, "--gibberish") == 0) {
-    std::puts("Hello! This is certainly not a message of the protocol, but long enough for one.");
-    std::fflush(stdout);
+    constexpr char text[] = "Hello! This is no message of the protocol, but long enough for one.";
+    if (::write(STDIN_FILENO, text, sizeof text) < 0) return 1;  // the socket
     for (;;) ::pause();
   }
+  if (!printed) return 1;
   truenorm::oracle::OnDemand player;
   return truenorm::oracle::serve(player, STDIN_FILENO, STDOUT_FILENO);
 }

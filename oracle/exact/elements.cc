@@ -102,7 +102,7 @@ Element Backward::at(double x, double dy) const {
   if (!training) {
     const DD mid = wide ? DD(dy) * DD(weight) * invstd.mid : DD(dy * weight * invstd.mid.hi);
     e.terms[1] = g * w * invstd.radius;
-    e.terms[2] = gamma(2, c.unit) * g * w * s;
+    e.terms[2] = gamma(c.eval_backward_roundings, c.unit) * g * w * s;
     e.terms[5] = c.underflow() * (1 + g + w + s);
     if (std::max({g * w, g * s, w * s}) > c.overflow() / 2) return straddle();
     e.terms[7] = store_term(format, c.unit, std::abs(mid.hi) + total(e));

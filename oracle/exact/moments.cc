@@ -75,12 +75,12 @@ Moments moments(const Channel& channel) {
     abs_sum += std::abs(v) / n;
     sum = sum + v;
   });
+  m.mean_abs = abs_sum;
   if (!m.finite) return m;
   m.max_abs = std::max(std::abs(low), std::abs(high));
   m.constant = low == high;
   m.wide = m.max_abs >= kSafeSquare;
   if (m.wide) return m;
-  m.mean_abs = abs_sum;
   m.mean = m.constant ? DD(low) : sum / DD(n);
   if (m.constant) return m;
   DD squares;
@@ -119,6 +119,9 @@ Statistics batch_statistics(const Moments& m, const Contract& c, double eps) {
   Statistics s;
   if (!m.finite) {
     s.mean.kind = kind_of(m.ieee_sum);
+    // An Inf meets partial sums that may have overflowed the other way.
+    const bool open = c.f32_sums && static_cast<double>(m.count) * m.mean_abs > std::min(kMaxF32, c.overflow()) / 2;
+    if (open && s.mean.kind != Kind::nan) s.mean.kind = Kind::any;
     s.var.kind = s.invstd.kind = Kind::nan;
     return s;
   }
@@ -204,11 +207,11 @@ Products products(const Channel& x, const Channel& dy, const Ball& mean, const C
   p.dot.radius += s.count * (c.f32_sums ? std::max(kMinF32, c.underflow()) : c.underflow());
   const double limit = c.f32_sums ? std::min(kMaxF32, c.overflow()) / 2 : 0x1p1000;
   p.dy_sum.kind = kind_of(s.ieee_dy);
-  if (p.dy_sum.kind == Kind::finite && !(abs_dy < limit && std::isfinite(p.dy_sum.radius))) p.dy_sum.kind = Kind::any;
+  if (p.dy_sum.kind != Kind::nan && !(abs_dy < limit && std::isfinite(p.dy_sum.radius))) p.dy_sum.kind = Kind::any;
   p.dot.kind = mean.kind == Kind::nan ? Kind::nan : kind_of(s.ieee_dot);
   if (p.dot.kind == Kind::nan) return p;
   const bool known = mean.kind == Kind::finite && !s.ambiguous;
-  if (!known || (p.dot.kind == Kind::finite && !(abs_dot < limit && std::isfinite(p.dot.radius)))) p.dot.kind = Kind::any;
+  if (!known || !(abs_dot < limit && std::isfinite(p.dot.radius))) p.dot.kind = Kind::any;
   return p;
 }
 

@@ -184,7 +184,7 @@ void widen(double& to, double by) { to = std::max(to, by); }
 /// the unit is known.
 struct Draft {
   Contract c;
-  double forward = 0, backward = 0;
+  double forward = 0, backward = 0, eval_backward = 0;
 };
 
 /// Additions of one lane and its merging in the f32 and f64 plane sums of the contiguous backward:
@@ -338,6 +338,7 @@ void strided_backward(const Setting& s, const View& dy, const Shape& shape, Draf
     widen(d.backward, (count_of(shape) > 0x1p24 ? 9 : 8) * s.data);
     return;
   }
+  if (!s.mixed) widen(d.eval_backward, 2 * s.data);  // dy*invstd*w, in param_t
   // at::sum(grad_out), k and (x - mean)*k all pass through the data's dtype; n does, too. Mixed: 4
   // of those roundings on the longest way, the rest in f32.
   widen(c.dy_sum, {0, s.data, r.runs + (r.cascade + 1) * (kU32 / s.data)});
@@ -351,16 +352,18 @@ Contract finished(const Setting& s, Draft d, bool any_strided) {
   if (s.half && !s.mixed && s.problem.param_dtype == Dtype::f32) {
     widen(c.dy_sum_store, s.data);
     widen(c.dot_store, s.data);
+    c.smallest = 0x1p20 * smallest(s.problem.dtype);  // their underflow, whatever multiplies it
   }
   c.mean_floor = s.half && !s.mixed ? smallest(s.problem.dtype) / 2 : 0;
   c.forward_roundings = static_cast<int>(std::ceil(d.forward / c.unit));
+  c.eval_backward_roundings = std::max(2, static_cast<int>(std::ceil(d.eval_backward / c.unit)));
   c.backward_roundings = static_cast<int>(std::ceil(d.backward / c.unit));
   c.invstd_unit =
       s.param + (s.half ? 2 * kU32 : 8 * kU64);  // acc_type(1)/sqrt(var + eps), stored as param_t
   c.save_unit = s.param;
   // Step by step in the data's own type, or with statistics stored in it: its range, too.
   if (s.half && (any_strided || !s.mixed)) {
-    if (any_strided) c.smallest = smallest(s.problem.dtype);
+    if (any_strided) widen(c.smallest, smallest(s.problem.dtype));
     c.largest = s.problem.dtype == Dtype::bf16 ? 0x1.fep127 : 65504;
   }
   c.f32_range = c.f32_sums = s.problem.dtype != Dtype::f64;
