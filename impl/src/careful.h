@@ -10,16 +10,15 @@
 namespace truenorm::detail {
 
 /// Computes: mean = sum(x)/n, m2 = sum((x - mean)^2), two passes in double.
-/// Order:    one chain in the order of the walk. The mean is taken about the first value, which is
-/// exact
-///           for equal values; if that is not finite, as the plain sum over n.
-/// Error:    n*u of double: for f32, bf16 and f16 data far below the lane kernels'.
-/// Special:  no over- or underflow for data of at most 32 bits; Inf gives the IEEE mean (Inf or
-/// NaN). Source:   Chan, Golub, LeVeque 1983, (1.2); Higham 2002, section 1.9.
+/// Order:    compensated sums in the order of the walk. The mean is taken about the first value,
+///           which is exact for equal values; if that is not finite, as the plain sum over n.
+/// Error:    a few u of double, whatever n is.
+/// Special:  no over- or underflow for data of at most 32 bits; Inf gives the IEEE mean (Inf, NaN).
+/// Source:   Chan, Golub, LeVeque 1983, (1.2); Higham 2002, sections 1.9 and 4.3; Neumaier 1974.
 [[nodiscard]] Moments careful_moments(Dtype dtype, const Walk& walk, const void* x, std::int64_t c,
                                       ThreadRoom& room) noexcept;
 
-/// sum = sum(g), dot = sum((x - mean)*g), in double in the order of the walk over x, g.
+/// sum = sum(g), dot = sum((x - mean)*g), compensated sums of doubles in the order of the walk.
 void careful_products(Dtype dtype, const Walk& walk, const void* x, const void* g, std::int64_t c,
                       double mean, ThreadRoom& room, double* sum, double* dot) noexcept;
 
