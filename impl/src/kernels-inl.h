@@ -207,7 +207,8 @@ HWY_INLINE void BlockSums(const E* x, const E* g, std::int64_t count, double piv
 /// Computes: sum = sum(x - p), square = sum((x - p)^2), p = pivot, a lane value.
 /// Shapes:   x[count], dense; any count, best a multiple of 4 virtual lanes; count <= max_block.
 /// Order:    element i joins chain i mod 64 (f64: 32); then accumulators (0+1)+(2+3), lanes by
-/// halves. Error:    with L = ceil(count/64) + 6 (f64: /32, + 5): |sum err| <= (L + 1)u*sum|x - p|,
+///           halves.
+/// Error:    with L = ceil(count/64) + 6 (f64: /32, + 5): |sum err| <= (L + 1)u*sum|x - p|,
 ///           |square err| <= (L + 2)u*sum((x - p)^2), (L + 3)u without FMA.
 /// Special:  NaN and Inf reach both sums; lanes of the last group that hold no element add 0;
 ///           squares below the lane's normal range lose bits: the caller looks at the size of the
@@ -373,8 +374,11 @@ void RowProducts(const void* x, std::int64_t x_stride, const void* g, std::int64
 
 /// Computes: for c: y[., c] = (x[., c] - m[c])*a[c] + b[c].
 /// Shapes:   x, y [rows][channels], rows x_stride and y_stride apart, y == x allowed; m, a, b
-/// [channels]. Order:    element by element. Error:    as Affine. Special:  as Affine. Source:   as
-/// Affine.
+///           [channels].
+/// Order:    element by element.
+/// Error:    as Affine.
+/// Special:  as Affine.
+/// Source:   as Affine.
 template <class E>
 void RowAffine(const void* x, std::int64_t x_stride, void* y, std::int64_t y_stride,
                std::int64_t rows, std::int64_t channels, const void* m, const void* a,
@@ -403,8 +407,11 @@ void RowAffine(const void* x, std::int64_t x_stride, void* y, std::int64_t y_str
 
 /// Computes: for k: dx[., k] = g[., k]*a[k] + ((x[., k] - m[k])*b[k] + c[k]).
 /// Shapes:   x, g, dx [rows][channels], each with its stride, dx == g allowed; m, a, b, c
-/// [channels]. Order:    element by element. Error:    as Gradient. Special:  as Gradient. Source:
-/// as Gradient.
+///           [channels].
+/// Order:    element by element.
+/// Error:    as Gradient.
+/// Special:  as Gradient.
+/// Source:   as Gradient.
 template <class E>
 void RowGradient(const void* x, std::int64_t x_stride, const void* g, std::int64_t g_stride,
                  void* dx, std::int64_t dx_stride, std::int64_t rows, std::int64_t channels,

@@ -50,15 +50,16 @@ struct Partials {
 /// Mean and m2 of every channel by segment.
 ///
 /// Computes: blocked Welford: each block's moments about a pivot near its mean, merged into the
-/// task's. Order:    tasks as sum_tasks(walk). In a task blocks of at most max_block values (rows:
-/// 64 rows); the
-///           first at most first_block, a later one no longer than all before it. A block ends at
-///           the end of a run of direct_run or more. The first block's pivot is its own mean, a
-///           later one's the mean so far, rounded to the lane type; so the squares about pivots sum
-///           to at most 2.25*M2 + 9*n*(u*mean)^2.
+///           task's.
+/// Order:    tasks as sum_tasks(walk). In a task blocks of at most max_block values (rows: 64
+///           rows); the first at most first_block, a later one no longer than all before it. A
+///           block ends at the end of a run of direct_run or more. The first block's pivot is its
+///           own mean, a later one's the mean so far, rounded to the lane type; so the squares
+///           about pivots sum to at most 2.25*M2 + 9*n*(u*mean)^2.
 /// Error:    mean: (L + 2)u*sum|x - p|/n, m2: (L + 3)u*sum((x - p)^2), L the chain of the block
-/// kernel. Special:  what f32 cannot hold shows as non-finite results, or as a variance under
-/// 2^-100. Source:   Chan, Golub, LeVeque 1983, sections 2 and 3.
+///           kernel.
+/// Special:  what f32 cannot hold shows as non-finite results, or as a variance under 2^-100.
+/// Source:   Chan, Golub, LeVeque 1983, sections 2 and 3.
 void moment_sums(const Run& run, Dtype dtype, const Walk& walk, const Tasks& tasks, const void* x,
                  const Partials& out) noexcept;
 

@@ -300,6 +300,7 @@ class Truenorm final : public Player {
     c.invstd_unit = c.eval_invstd_unit = 4 * kU64;
     c.unit = u;
     const bool fma = has_fma(exec.isa == Isa::best ? *available_isas().begin() : isa_of(exec.isa));
+    if (!fma) c.square.chain += 1;       // the square itself
     c.forward_roundings = fma ? 2 : 3;   // x - mean, invstd*weight; the product
     c.bias_roundings = 1;
     c.backward_roundings = fma ? 3 : 5;  // x - mean, its coefficient, the inner sum; two products
