@@ -89,7 +89,8 @@ void explain_element(const Case& c, const Inputs& inputs, const Played& p, const
   }
   const Dtype dtype = c.problem.dtype;
   const double got = tensor(p.reply.trace.steps[where.step], where.output)[where.element];
-  const double off = got - balls.mid[where.element], radius = balls.radius[where.element];
+  const double low = balls.low.empty() ? 0 : balls.low[where.element];
+  const double off = (got - balls.mid[where.element]) - low, radius = balls.radius[where.element];
   const bool inside = std::fabs(off) <= radius;
   fmt::print("  {:<10} got {}, right is {}", p.spec, number(got, dtype),
              ball_text(balls, where.element, dtype));

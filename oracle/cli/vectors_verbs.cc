@@ -40,8 +40,9 @@ int run_vectors(const Options& o) {
     ++short_of;
     fmt::print("{}  {} \"{}\": {}\n", name(v.result), c.file, c.name, describe(c.value, v));
   }
-  std::string sum = fmt::format("{}: {} published cases in {} files: {} met, {} short", o.subject,
-                                cases.size(), o.files.size(), met, short_of);
+  std::string sum =
+      fmt::format("{}: {} published cases in {} file{}: {} met, {} short", o.subject, cases.size(),
+                  o.files.size(), o.files.size() == 1 ? "" : "s", met, short_of);
   for (const auto& [reason, count] : skipped)
     sum += fmt::format(", {} skipped ({})", count, reason);
   fmt::print("{}\n", sum);
