@@ -65,7 +65,8 @@ TEST(Vectors, EveryStatedOutputIsCompared) {
   const VectorCase v = read_one(training_case());
   const RemotePlayer::Reply honest = reply_of("naive", v);
   EXPECT_EQ(verdict_of(v, honest).result, Result::pass) << verdict_of(v, honest).detail;
-  for (const auto& [output, values] : training_case().at("expect").items()) {
+  const Json expect = training_case().at("expect");
+  for (const auto& [output, values] : expect.items()) {
     Json wrong = training_case();
     wrong["expect"][output][1] = values.at(1).get<double>() + 0.25;
     const VectorCase w = read_one(wrong);
