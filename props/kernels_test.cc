@@ -78,7 +78,7 @@ void play_everywhere(Player& player, Case c, Counts& counts) {
       c.exec->isa = isa;
       ASSERT_EQ(player.unsupported(c.problem, *c.exec), "");
       const Verdict v = judge(player.play(c, inputs), balls);
-      ASSERT_EQ(v.result, Result::pass) << report(c, v);
+      ASSERT_TRUE(v.result == Result::pass) << report(c, v);
       ++counts[{isa, dtype, regime}];
     }
   }
@@ -98,6 +98,7 @@ Counts play_sizes(Layout layout, bool channels, std::int64_t largest) {
 
 /// Nothing untested: every set, dtype and the regime that the test is about.
 void expect_complete(const Counts& counts, detail::Regime regime) {
+  if (testing::Test::HasFatalFailure()) return;
   ASSERT_GE(isas().size(), 1u);
   ASSERT_EQ(isas().size(), available_isas().count) << "a set that no case can name";
   for (const Isa isa : isas()) {

@@ -161,7 +161,8 @@ TEST(Relations, TrainingGradientsLeaveNothingAlongOneAndX) {
       const Inputs in = make_inputs(c);
       const Answer balls = answer(c.problem, in, player->contract(c.problem, *c.exec));
       const Trace trace = player->play(c, in);
-      ASSERT_EQ(judge(trace, balls).result, Result::pass) << print(c);
+      const Verdict v = judge(trace, balls);
+      ASSERT_TRUE(v.result == Result::pass) << report(c, v);
       const std::vector<double>&x = in.step[0], &dy = in.step[1], &dx = trace.steps[1].dx;
       const Balls& ball = balls.steps[1].dx;
       std::vector<Sums> sums(static_cast<std::size_t>(shape.c));
