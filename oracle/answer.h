@@ -1,4 +1,5 @@
-// The exact answer to a case: every tensor of the program as balls (value, radius) for one player's contract.
+// The exact answer to a case: every tensor of the program as balls (value, radius) for one player's
+// contract.
 #pragma once
 
 #include <cstdint>
@@ -14,29 +15,41 @@
 namespace truenorm::oracle {
 
 /// The tensors that are compared, in the order in which they are looked at.
-enum class Output : std::uint8_t { y, save_mean, save_invstd, dx, dweight, dbias, running_mean, running_var };
+enum class Output : std::uint8_t {
+  y,
+  save_mean,
+  save_invstd,
+  dx,
+  dweight,
+  dbias,
+  running_mean,
+  running_var
+};
 inline constexpr std::size_t kOutputs = 8;
 std::string_view name(Output);
 
 /// What may stand in an element.
 enum class Kind : std::uint8_t {
-  finite,     // within radius of mid; where |mid| + radius passes the largest finite value, the Inf of that sign too
+  finite,  // within radius of mid; where |mid| + radius passes the largest finite value, the Inf of
+           // that sign too
   nan,
   pos_inf,
   neg_inf,
-  any,        // the ball straddles an overflow, 0/0 or the like: anything is right, and the element proves nothing
+  any,  // the ball straddles an overflow, 0/0 or the like: anything is right, and the element
+        // proves nothing
 };
 
 /// A tensor of balls, in logical order.
 struct Balls {
   std::vector<double> mid, radius;
-  std::vector<double> low;    // what mid's rounding left over, so that mid + low is exact to 106 bits; empty: zeros
+  std::vector<double>
+      low;  // what mid's rounding left over, so that mid + low is exact to 106 bits; empty: zeros
   std::vector<Kind> kind;
   std::vector<double> scale;  // natural size of the element: the largest of the terms it is made of
   double max_finite = 0, min_positive = 0;  // of the dtype in which the tensor is stored
 
   std::size_t size() const { return mid.size(); }
-  bool vacuous(std::size_t i) const;   // the ball is so wide that it proves nothing
+  bool vacuous(std::size_t i) const;  // the ball is so wide that it proves nothing
 };
 
 struct StepAnswer {
@@ -49,21 +62,23 @@ struct Answer {
   std::vector<StepAnswer> steps;
 };
 
-/// Semantics first, then balls. Pure. The reference for f32, bf16 and f16 data sums in double-double and finishes elements in double;
-/// for f64 everything is double-double (106 bits).
+/// Semantics first, then balls. Pure. The reference for f32, bf16 and f16 data sums in
+/// double-double and finishes elements in double; for f64 everything is double-double (106 bits).
 /// Source: the formulas in docs/accuracy.md; Chan, Golub, LeVeque 1983; Higham 2002.
 Answer answer(const Problem&, const Inputs&, const Contract&);
 
 /// The refusals and counters alone, without a number computed.
 std::vector<StepAnswer> semantics(const Problem&);
 
-/// Where the ball of one element comes from: the terms of its radius, in the order in which they are added.
+/// Where the ball of one element comes from: the terms of its radius, in the order in which they
+/// are added.
 struct Term {
-  std::string name;    // "rounding of the transform", "error of the mean", ...
+  std::string name;  // "rounding of the transform", "error of the mean", ...
   double value;
 };
 
 /// The terms of one element's radius; empty where the element has no finite ball.
-std::vector<Term> explain(const Problem&, const Inputs&, const Contract&, std::size_t step, Output, std::size_t element);
+std::vector<Term> explain(const Problem&, const Inputs&, const Contract&, std::size_t step, Output,
+                          std::size_t element);
 
 }  // namespace truenorm::oracle

@@ -12,14 +12,22 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 /// Distance over radius: at most 1 inside the ball, Inf where no radius could help.
 double score_of(const Balls& balls, std::size_t i, double got) {
   switch (balls.kind[i]) {
-    case Kind::any: return 0;
-    case Kind::nan: return std::isnan(got) ? 0 : kInf;
-    case Kind::pos_inf: return got == kInf ? 0 : kInf;
-    case Kind::neg_inf: return got == -kInf ? 0 : kInf;
-    case Kind::finite: break;
+    case Kind::any:
+      return 0;
+    case Kind::nan:
+      return std::isnan(got) ? 0 : kInf;
+    case Kind::pos_inf:
+      return got == kInf ? 0 : kInf;
+    case Kind::neg_inf:
+      return got == -kInf ? 0 : kInf;
+    case Kind::finite:
+      break;
   }
   const double mid = balls.mid[i], radius = balls.radius[i];
-  if (std::isinf(got)) return std::signbit(got) == std::signbit(mid) && std::abs(mid) + radius >= balls.max_finite ? 0 : kInf;
+  if (std::isinf(got))
+    return std::signbit(got) == std::signbit(mid) && std::abs(mid) + radius >= balls.max_finite
+               ? 0
+               : kInf;
   const double distance = std::abs((got - mid) - (balls.low.empty() ? 0 : balls.low[i]));
   const bool inside = distance <= radius;
   if (std::isnan(distance)) return kInf;
@@ -49,11 +57,14 @@ class Judging {
     v_.score = kInf;
   }
 
-  void compare(std::size_t step, Output output, const std::vector<double>& got, const Balls& balls) {
+  void compare(std::size_t step, Output output, const std::vector<double>& got,
+               const Balls& balls) {
     const bool optional = output == Output::save_mean || output == Output::save_invstd;
     if (got.empty() && (optional || balls.size() == 0)) return;
     if (got.size() != balls.size()) {
-      fail(step, "missing", std::string(name(output)) + " has " + std::to_string(got.size()) + " elements, not " + std::to_string(balls.size()));
+      fail(step, "missing",
+           std::string(name(output)) + " has " + std::to_string(got.size()) + " elements, not " +
+               std::to_string(balls.size()));
       return;
     }
     const auto o = static_cast<std::size_t>(output);
@@ -81,7 +92,8 @@ class Judging {
       if (tallies_[o].elements == 0 || tallies_[o].vacuous < tallies_[o].elements) continue;
       v_.result = Result::hollow;
       v_.reason = name(static_cast<Output>(o));
-      v_.detail = "all " + std::to_string(tallies_[o].elements) + " balls of " + v_.reason + " are so wide that they prove nothing";
+      v_.detail = "all " + std::to_string(tallies_[o].elements) + " balls of " + v_.reason +
+                  " are so wide that they prove nothing";
       return;
     }
   }
@@ -98,24 +110,29 @@ class Judging {
   std::array<Tally, kOutputs> tallies_{};
 };
 
-std::string refusal_text(Refusal refusal) { return refusal == Refusal::none ? "accepted" : "refused: " + std::string(name(refusal)); }
+std::string refusal_text(Refusal refusal) {
+  return refusal == Refusal::none ? "accepted" : "refused: " + std::string(name(refusal));
+}
 
 }  // namespace
 
 std::string_view name(Result result) {
-  constexpr std::string_view kNames[kResults] = {"pass", "fail", "hollow", "skipped", "crash", "timeout"};
+  constexpr std::string_view kNames[kResults] = {"pass",    "fail",  "hollow",
+                                                 "skipped", "crash", "timeout"};
   return kNames[static_cast<std::size_t>(result)];
 }
 
 const std::vector<double>& tensor(const StepTrace& step, Output output) {
-  const std::vector<double>* all[kOutputs] = {&step.y,       &step.save_mean, &step.save_invstd,  &step.dx,
-                                              &step.dweight, &step.dbias,     &step.running_mean, &step.running_var};
+  const std::vector<double>* all[kOutputs] = {
+      &step.y,       &step.save_mean, &step.save_invstd,  &step.dx,
+      &step.dweight, &step.dbias,     &step.running_mean, &step.running_var};
   return *all[static_cast<std::size_t>(output)];
 }
 
 const Balls& tensor(const StepAnswer& step, Output output) {
-  const Balls* all[kOutputs] = {&step.y,       &step.save_mean, &step.save_invstd,  &step.dx,
-                                &step.dweight, &step.dbias,     &step.running_mean, &step.running_var};
+  const Balls* all[kOutputs] = {
+      &step.y,       &step.save_mean, &step.save_invstd,  &step.dx,
+      &step.dweight, &step.dbias,     &step.running_mean, &step.running_var};
   return *all[static_cast<std::size_t>(output)];
 }
 
@@ -123,12 +140,21 @@ Verdict judge(const Trace& got, const Answer& balls) {
   Verdict v;
   Judging judging(v);
   switch (got.outcome) {
-    case Outcome::played: break;
-    case Outcome::unsupported: v.result = Result::skipped; break;
-    case Outcome::crashed: v.result = Result::crash; break;
-    case Outcome::timed_out: v.result = Result::timeout; break;
+    case Outcome::played:
+      break;
+    case Outcome::unsupported:
+      v.result = Result::skipped;
+      break;
+    case Outcome::crashed:
+      v.result = Result::crash;
+      break;
+    case Outcome::timed_out:
+      v.result = Result::timeout;
+      break;
     case Outcome::failed:
-    case Outcome::memory: v.result = Result::fail; break;
+    case Outcome::memory:
+      v.result = Result::fail;
+      break;
   }
   if (got.outcome != Outcome::played) {
     v.reason = got.outcome == Outcome::unsupported ? got.detail : std::string(name(got.outcome));
@@ -143,12 +169,17 @@ Verdict judge(const Trace& got, const Answer& balls) {
     const StepTrace& step = got.steps[i];
     const StepAnswer& want = balls.steps[i];
     if (step.refused != want.refused)
-      judging.fail(i, "refusal", "step " + std::to_string(i) + ": " + refusal_text(step.refused) + ", not " + refusal_text(want.refused));
+      judging.fail(i, "refusal",
+                   "step " + std::to_string(i) + ": " + refusal_text(step.refused) + ", not " +
+                       refusal_text(want.refused));
     if (!(step.num_batches_tracked == want.num_batches_tracked))
-      judging.fail(i, "num_batches_tracked", "step " + std::to_string(i) + ": counter " + std::to_string(step.num_batches_tracked) + ", not " +
-                                                 std::to_string(want.num_batches_tracked));
+      judging.fail(i, "num_batches_tracked",
+                   "step " + std::to_string(i) + ": counter " +
+                       std::to_string(step.num_batches_tracked) + ", not " +
+                       std::to_string(want.num_batches_tracked));
     for (std::size_t o = 0; o < kOutputs && v.result == Result::pass; ++o)
-      judging.compare(i, static_cast<Output>(o), tensor(step, static_cast<Output>(o)), tensor(want, static_cast<Output>(o)));
+      judging.compare(i, static_cast<Output>(o), tensor(step, static_cast<Output>(o)),
+                      tensor(want, static_cast<Output>(o)));
   }
   judging.finish();
   return v;

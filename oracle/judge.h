@@ -29,17 +29,20 @@ struct Where {
 
 struct Verdict {
   Result result = Result::pass;
-  /// fail: "refusal", "num_batches_tracked", "memory", "missing", "failed", or an output's name. hollow: "y", ... skipped: the player's words.
+  /// fail: "refusal", "num_batches_tracked", "memory", "missing", "failed", or an output's name.
+  /// hollow: "y", ... skipped: the player's words.
   std::string reason;
-  std::string detail;                    // one sentence for people
-  Where worst;                           // the element of the highest score
-  double score = 0;                      // max |got - mid| / radius over all elements; Inf where NaN or a wrong kind was met
-  std::array<double, kOutputs> scores{}; // by output; -1: not produced
+  std::string detail;  // one sentence for people
+  Where worst;         // the element of the highest score
+  double score =
+      0;  // max |got - mid| / radius over all elements; Inf where NaN or a wrong kind was met
+  std::array<double, kOutputs> scores{};  // by output; -1: not produced
   std::uint64_t elements = 0, vacuous = 0;
 };
 
-/// Membership, element by element: pass needs |got - mid| <= radius to be true, so NaN never passes.
-/// A pass is hollow if the program produced some output kind all of whose elements are vacuous.
+/// Membership, element by element: pass needs |got - mid| <= radius to be true, so NaN never
+/// passes. A pass is hollow if the program produced some output kind all of whose elements are
+/// vacuous.
 Verdict judge(const Trace& got, const Answer& balls);
 
 }  // namespace truenorm::oracle

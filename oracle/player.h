@@ -25,14 +25,15 @@ enum class Refusal : std::uint8_t {
 };
 std::string_view name(Refusal);
 
-/// What one step answered. Tensors in logical order (N, C, spatial); an empty vector is a tensor that was not produced.
+/// What one step answered. Tensors in logical order (N, C, spatial); an empty vector is a tensor
+/// that was not produced.
 struct StepTrace {
   Refusal refused = Refusal::none;
-  std::string message;                             // the refusal in the player's own words
-  std::vector<double> y, save_mean, save_invstd;   // forward; save_* in training only
-  std::vector<double> dx, dweight, dbias;          // backward
-  std::vector<double> running_mean, running_var;   // state after the step; empty: the layer has none
-  double num_batches_tracked = -1;                 // state after the step; -1: the layer has none
+  std::string message;                            // the refusal in the player's own words
+  std::vector<double> y, save_mean, save_invstd;  // forward; save_* in training only
+  std::vector<double> dx, dweight, dbias;         // backward
+  std::vector<double> running_mean, running_var;  // state after the step; empty: the layer has none
+  double num_batches_tracked = -1;                // state after the step; -1: the layer has none
 };
 
 enum class Outcome : std::uint8_t { played, unsupported, failed, crashed, timed_out, memory };
@@ -41,8 +42,9 @@ std::string_view name(Outcome);
 /// The whole answer to a case.
 struct Trace {
   Outcome outcome = Outcome::played;
-  std::string detail;              // unsupported: the reason; memory: which buffer was harmed and how; crashed: the signal
-  std::vector<StepTrace> steps;    // of `played`: one for each step of the program
+  std::string detail;  // unsupported: the reason; memory: which buffer was harmed and how; crashed:
+                       // the signal
+  std::vector<StepTrace> steps;  // of `played`: one for each step of the program
 };
 
 /// "" if the player takes this case, else the reason that the summary counts.

@@ -1,4 +1,5 @@
-// Who guards the guard: honest arithmetic lies inside its balls, arithmetic that is off by one class of rounding does not.
+// Who guards the guard: honest arithmetic lies inside its balls, arithmetic that is off by one
+// class of rounding does not.
 #include "judge.h"
 
 #include <gtest/gtest.h>
@@ -29,7 +30,8 @@ void for_sampled(std::size_t count, Use&& use) {
 template <class Real>
 Case fitting(Case c) {
   // A model that works in float answers no f64 case.
-  if (sizeof(Real) == 4 && c.problem.dtype == Dtype::f64) c.problem.dtype = c.problem.param_dtype = Dtype::f32;
+  if (sizeof(Real) == 4 && c.problem.dtype == Dtype::f64)
+    c.problem.dtype = c.problem.param_dtype = Dtype::f32;
   return c;
 }
 
@@ -46,14 +48,19 @@ std::size_t expect_honest_passes(std::size_t count) {
     const Case c = fitting<Real>(sampled);
     const Verdict v = verdict_of(model, model.contract(c.problem, {}), c);
     ++results[v.result];
-    EXPECT_NE(v.result, Result::fail) << print(c) << "\n" << v.detail << " got " << v.worst.got << " mid " << v.worst.mid << " radius " << v.worst.radius;
+    EXPECT_NE(v.result, Result::fail) << print(c) << "\n"
+                                      << v.detail << " got " << v.worst.got << " mid "
+                                      << v.worst.mid << " radius " << v.worst.radius;
   });
   EXPECT_EQ(results[Result::pass] + results[Result::hollow], count);
   return results[Result::hollow];
 }
 
-TEST(Bounds, HonestDoubleArithmeticPasses) { EXPECT_LT(expect_honest_passes<double>(50'000) * 20, 50'000U) << "more than 5 % prove nothing"; }
-// Plain float sums are so poor on ill-conditioned data that many of their balls are wide: no limit on the hollow here.
+TEST(Bounds, HonestDoubleArithmeticPasses) {
+  EXPECT_LT(expect_honest_passes<double>(50'000) * 20, 50'000U) << "more than 5 % prove nothing";
+}
+// Plain float sums are so poor on ill-conditioned data that many of their balls are wide: no limit
+// on the hollow here.
 TEST(Bounds, HonestFloatArithmeticPasses) { expect_honest_passes<float>(50'000); }
 
 /// How many of 2,000 sampled cases convict a defect, judged by the contract of the honest model.
@@ -68,7 +75,9 @@ std::size_t convictions(Defect defect) {
   return failed;
 }
 
-TEST(Bounds, FloatInsteadOfDoubleCarryFails) { EXPECT_GT(convictions<double>(Defect::float_carry), 0U); }
+TEST(Bounds, FloatInsteadOfDoubleCarryFails) {
+  EXPECT_GT(convictions<double>(Defect::float_carry), 0U);
+}
 TEST(Bounds, RawMomentsFailInDouble) { EXPECT_GT(convictions<double>(Defect::raw_moments), 0U); }
 TEST(Bounds, RawMomentsFailInFloat) { EXPECT_GT(convictions<float>(Defect::raw_moments), 0U); }
 TEST(Bounds, BiasedRunningVarianceFails) {
@@ -80,7 +89,9 @@ TEST(Bounds, EpsOutsideTheRootFails) {
   EXPECT_GT(convictions<float>(Defect::eps_outside_root), 0U);
 }
 TEST(Bounds, SwappedFactorFails) { EXPECT_GT(convictions<float>(Defect::factor_swapped), 0U); }
-TEST(Bounds, DroppedProjectionFails) { EXPECT_GT(convictions<float>(Defect::dropped_projection), 0U); }
+TEST(Bounds, DroppedProjectionFails) {
+  EXPECT_GT(convictions<float>(Defect::dropped_projection), 0U);
+}
 
 // The largest score over ordinary cases: a bound that nothing comes near convicts nobody.
 TEST(Bounds, AreTight) {
@@ -91,7 +102,8 @@ TEST(Bounds, AreTight) {
     const Verdict v = verdict_of(model, model.contract(c.problem, {}), c);
     for (std::size_t o = 0; o < kOutputs; ++o) best[o] = std::max(best[o], v.scores[o]);
   });
-  for (std::size_t o = 0; o < kOutputs; ++o) EXPECT_GE(best[o], 0.02) << name(static_cast<Output>(o));
+  for (std::size_t o = 0; o < kOutputs; ++o)
+    EXPECT_GE(best[o], 0.02) << name(static_cast<Output>(o));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// The judge itself: the exact reference against arithmetic that needs no reference, semantics, and membership at its edges.
+// The judge itself: the exact reference against arithmetic that needs no reference, semantics, and
+// membership at its edges.
 #include "judge.h"
 
 #include <gtest/gtest.h>
@@ -12,12 +13,14 @@
 namespace truenorm::oracle {
 namespace {
 
-constexpr double kInf = std::numeric_limits<double>::infinity(), kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInf = std::numeric_limits<double>::infinity(),
+                 kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // ---- the reference against arithmetic that needs no reference ----
 
 TEST(Reference, ExactDataHaveExactStatistics) {
-  // Pairs m +- d: the mean of an even channel is m, and sums of squares of small integers are exact in double.
+  // Pairs m +- d: the mean of an even channel is m, and sums of squares of small integers are exact
+  // in double.
   const Case c = parse("tn1 n4c3s6 f32 x=exact run=T mom=1 affine=none");
   const Inputs in = make_inputs(c);
   const Answer a = answer(c.problem, in, Model<double>().contract(c.problem, {}));
@@ -30,13 +33,16 @@ TEST(Reference, ExactDataHaveExactStatistics) {
         squares += in.step[0][i] * in.step[0][i];
       }
     EXPECT_EQ(a.steps[0].running_mean.mid[channel], round_to(Dtype::f64, sum / n));
-    const double centred = squares - sum * sum / n;  // small integers over 24: exact up to one rounding
-    EXPECT_LE(std::abs(a.steps[0].running_var.mid[channel] - centred / (n - 1)), 4 * kU64 * squares);
+    const double centred =
+        squares - sum * sum / n;  // small integers over 24: exact up to one rounding
+    EXPECT_LE(std::abs(a.steps[0].running_var.mid[channel] - centred / (n - 1)),
+              4 * kU64 * squares);
   }
 }
 
 TEST(Reference, AgreesWithAnIndependentEvaluation) {
-  // The same formulas in long double, rounded at the store, lie in the balls of honest double arithmetic.
+  // The same formulas in long double, rounded at the store, lie in the balls of honest double
+  // arithmetic.
   Model<double> contract_of;
   std::size_t played = 0;
   for (std::uint64_t i = 0; played < 300; ++i) {
@@ -46,7 +52,8 @@ TEST(Reference, AgreesWithAnIndependentEvaluation) {
     ++played;
     Model<long double> wide;
     const Inputs in = make_inputs(c);
-    const Verdict v = judge(wide.play(c, in), answer(c.problem, in, contract_of.contract(c.problem, {})));
+    const Verdict v =
+        judge(wide.play(c, in), answer(c.problem, in, contract_of.contract(c.problem, {})));
     ASSERT_NE(v.result, Result::fail) << print(c) << "\n" << v.detail;
   }
 }
@@ -56,9 +63,12 @@ TEST(Reference, ExplainsTheWholeRadius) {
   const Inputs in = make_inputs(c);
   const Contract contract = Model<float>().contract(c.problem, {});
   const Answer a = answer(c.problem, in, contract);
-  for (const auto& [step, output, element] : {std::tuple{0U, Output::y, 11U}, std::tuple{1U, Output::dx, 40U}, std::tuple{1U, Output::dweight, 2U}}) {
+  for (const auto& [step, output, element] :
+       {std::tuple{0U, Output::y, 11U}, std::tuple{1U, Output::dx, 40U},
+        std::tuple{1U, Output::dweight, 2U}}) {
     double sum = 0;
-    for (const Term& term : explain(c.problem, in, contract, step, output, element)) sum += term.value;
+    for (const Term& term : explain(c.problem, in, contract, step, output, element))
+      sum += term.value;
     EXPECT_EQ(sum, tensor(a.steps[step], output).radius[element]);
   }
 }
@@ -74,10 +84,13 @@ std::vector<Refusal> refusals(const char* line) {
 TEST(Semantics, Refusals) {
   using enum Refusal;
   EXPECT_EQ(refusals("tn1 n1c3 f32 run=TE"), (std::vector{one_value_per_channel, none}));
-  EXPECT_EQ(refusals("tn1 n1c3 f32 run=TE stats=off"), (std::vector{one_value_per_channel, one_value_per_channel}));
+  EXPECT_EQ(refusals("tn1 n1c3 f32 run=TE stats=off"),
+            (std::vector{one_value_per_channel, one_value_per_channel}));
   EXPECT_EQ(refusals("tn1 n1c0 f32 run=T"), (std::vector{one_value_per_channel}));
-  EXPECT_EQ(refusals("tn1 n2c3 f32 run=E+ER stats=off"), (std::vector{none, none, missing_statistics, missing_statistics}));
-  EXPECT_EQ(refusals("tn1 n2c3 f32 run=BTBB@3B"), (std::vector{no_forward, none, none, shape_mismatch, none}));
+  EXPECT_EQ(refusals("tn1 n2c3 f32 run=E+ER stats=off"),
+            (std::vector{none, none, missing_statistics, missing_statistics}));
+  EXPECT_EQ(refusals("tn1 n2c3 f32 run=BTBB@3B"),
+            (std::vector{no_forward, none, none, shape_mismatch, none}));
   EXPECT_EQ(refusals("tn1 n0c3 f32 run=TEB"), (std::vector{none, none, none}));
 }
 
@@ -113,7 +126,8 @@ TEST_F(Membership, NaNNeverPasses) {
   for (std::size_t o = 0; o < kOutputs; ++o) {
     for (std::size_t step = 0; step < 2; ++step) {
       Trace t = trace_;
-      auto& values = const_cast<std::vector<double>&>(tensor(t.steps[step], static_cast<Output>(o)));
+      auto& values =
+          const_cast<std::vector<double>&>(tensor(t.steps[step], static_cast<Output>(o)));
       if (values.empty()) continue;
       values.back() = kNaN;
       const Verdict v = judge(t, answer_);
@@ -152,8 +166,10 @@ TEST_F(Membership, TheCounterAndTheRefusalAreJudgedBeforeNumbers) {
 }
 
 TEST_F(Membership, OutcomesOfTheProcessAreVerdicts) {
-  const std::pair<Outcome, Result> kExpected[] = {{Outcome::unsupported, Result::skipped}, {Outcome::crashed, Result::crash},
-                                                  {Outcome::timed_out, Result::timeout},   {Outcome::failed, Result::fail},
+  const std::pair<Outcome, Result> kExpected[] = {{Outcome::unsupported, Result::skipped},
+                                                  {Outcome::crashed, Result::crash},
+                                                  {Outcome::timed_out, Result::timeout},
+                                                  {Outcome::failed, Result::fail},
                                                   {Outcome::memory, Result::fail}};
   for (const auto& [outcome, result] : kExpected) {
     Trace t;
@@ -169,7 +185,8 @@ TEST_F(Membership, APassThatProvesNothingIsHollow) {
 }
 
 TEST(Overflow, AnInfIsRightWhereTheValueLeavesTheDtype) {
-  const Case c = parse("tn1 n4c2 f16 run=T mom=1 x=normal(0,30000) seed=1");  // variance about 9e8, far beyond f16
+  const Case c = parse(
+      "tn1 n4c2 f16 run=T mom=1 x=normal(0,30000) seed=1");  // variance about 9e8, far beyond f16
   const Inputs in = make_inputs(c);
   Model<double> model;
   const Answer a = answer(c.problem, in, model.contract(c.problem, {}));

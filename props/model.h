@@ -1,4 +1,5 @@
-// Model players for the tests of the judge: BatchNorm in the plainest loops, whose rounding errors are known by construction, and small defects planted in them.
+// Model players for the tests of the judge: BatchNorm in the plainest loops, whose rounding errors
+// are known by construction, and small defects planted in them.
 #pragma once
 
 #include <cmath>
@@ -12,15 +13,16 @@ namespace truenorm::oracle {
 
 enum class Defect {
   none,
-  float_carry,        // sums carried in float where the contract says double
-  biased_running,     // running_var takes the biased variance
-  eps_outside_root,   // 1/(sqrt(var) + eps)
-  raw_moments,        // E[x^2] - E[x]^2
-  factor_swapped,     // momentum weighs the old value
-  dropped_projection, // dx without the term of sum((x - mean)*dy)
+  float_carry,         // sums carried in float where the contract says double
+  biased_running,      // running_var takes the biased variance
+  eps_outside_root,    // 1/(sqrt(var) + eps)
+  raw_moments,         // E[x^2] - E[x]^2
+  factor_swapped,      // momentum weighs the old value
+  dropped_projection,  // dx without the term of sum((x - mean)*dy)
 };
 
-/// Real: the type of every sum and operation. Values come as doubles and are rounded to the case's dtypes where they are stored.
+/// Real: the type of every sum and operation. Values come as doubles and are rounded to the case's
+/// dtypes where they are stored.
 template <class Real>
 class Model final : public Player {
  public:
@@ -36,8 +38,8 @@ class Model final : public Player {
     Contract c;
     c.mean = c.dy_sum = {0, u, static_cast<double>(n)};
     c.square = c.dot = {u, u, static_cast<double>(n)};
-    c.mean_unit = c.var_unit = c.eps_unit = u;  // one division each; eps becomes a Real
-    c.invstd_unit = c.eval_invstd_unit = 3 * u; // sum, root, quotient
+    c.mean_unit = c.var_unit = c.eps_unit = u;   // one division each; eps becomes a Real
+    c.invstd_unit = c.eval_invstd_unit = 3 * u;  // sum, root, quotient
     c.unit = u;
     c.forward_roundings = 3;
     c.backward_roundings = 8;
@@ -68,7 +70,8 @@ class Model final : public Player {
           last = i;
           const double batches = step.num_batches_tracked;
           const double factor = p.momentum.cumulative ? 1 / batches : p.momentum.value;
-          forward(p, shape, in.step[i], op == Op::train || !track, op == Op::train && track && p.track, factor, step);
+          forward(p, shape, in.step[i], op == Op::train || !track,
+                  op == Op::train && track && p.track, factor, step);
         }
         if (op == Op::backward) backward(p, shape, in.step[last], in.step[i], step);
         if (op == Op::track_off) track = false;
@@ -92,12 +95,15 @@ class Model final : public Player {
  private:
   template <class F>
   static void each(const Shape& s, std::size_t channel, F&& f) {
-    const auto plane = static_cast<std::size_t>(s.plane()), channels = static_cast<std::size_t>(s.c);
+    const auto plane = static_cast<std::size_t>(s.plane()),
+               channels = static_cast<std::size_t>(s.c);
     for (std::size_t n = 0; n < static_cast<std::size_t>(s.n); ++n)
       for (std::size_t i = 0; i < plane; ++i) f((n * channels + channel) * plane + i);
   }
 
-  Real carry(Real v) const { return defect_ == Defect::float_carry ? static_cast<Real>(static_cast<float>(v)) : v; }
+  Real carry(Real v) const {
+    return defect_ == Defect::float_carry ? static_cast<Real>(static_cast<float>(v)) : v;
+  }
 
   Real invstd(Real var, Real eps, bool training) const {
     if (training && var == 0 && eps == 0) return 0;
@@ -105,7 +111,8 @@ class Model final : public Player {
     return 1 / std::sqrt(var + eps);
   }
 
-  void forward(const Problem& p, const Shape& s, const std::vector<double>& x, bool batch, bool update, double factor, StepTrace& step) {
+  void forward(const Problem& p, const Shape& s, const std::vector<double>& x, bool batch,
+               bool update, double factor, StepTrace& step) {
     step.y.resize(static_cast<std::size_t>(s.numel()));
     used_mean_.assign(static_cast<std::size_t>(s.c), 0);
     used_invstd_ = used_mean_;
@@ -120,36 +127,45 @@ class Model final : public Player {
         each(s, c, [&](std::size_t i) { m = carry(m + static_cast<Real>(x[i])); });
         m /= n;
         each(s, c, [&](std::size_t i) {
-          const Real d = defect_ == Defect::raw_moments ? static_cast<Real>(x[i]) : static_cast<Real>(x[i]) - m;
+          const Real d = defect_ == Defect::raw_moments ? static_cast<Real>(x[i])
+                                                        : static_cast<Real>(x[i]) - m;
           squares = carry(squares + d * d);
         });
         v = squares / n;
         if (defect_ == Defect::raw_moments) v -= m * m;
       }
-      const Real k = invstd(v, eps, batch), w = weight_.empty() ? 1 : static_cast<Real>(weight_[c]), b = bias_.empty() ? 0 : static_cast<Real>(bias_[c]);
-      each(s, c, [&](std::size_t i) { step.y[i] = round_to(p.dtype, static_cast<double>((static_cast<Real>(x[i]) - m) * k * w + b)); });
+      const Real k = invstd(v, eps, batch), w = weight_.empty() ? 1 : static_cast<Real>(weight_[c]),
+                 b = bias_.empty() ? 0 : static_cast<Real>(bias_[c]);
+      each(s, c, [&](std::size_t i) {
+        step.y[i] =
+            round_to(p.dtype, static_cast<double>((static_cast<Real>(x[i]) - m) * k * w + b));
+      });
       used_mean_[c] = m;
       used_invstd_[c] = k;
       if (!update) continue;
       Real f = static_cast<Real>(factor);
       if (defect_ == Defect::factor_swapped) f = 1 - f;
       const Real unbiased = defect_ == Defect::biased_running ? v : v * n / (n - 1);
-      mean_[c] = round_to(p.param_dtype, static_cast<double>(f * m + (1 - f) * static_cast<Real>(mean_[c])));
-      var_[c] = round_to(p.param_dtype, static_cast<double>(f * unbiased + (1 - f) * static_cast<Real>(var_[c])));
+      mean_[c] = round_to(p.param_dtype,
+                          static_cast<double>(f * m + (1 - f) * static_cast<Real>(mean_[c])));
+      var_[c] = round_to(p.param_dtype,
+                         static_cast<double>(f * unbiased + (1 - f) * static_cast<Real>(var_[c])));
     }
     if (!batch) return;
     step.save_mean.assign(used_mean_.begin(), used_mean_.end());
     step.save_invstd.assign(used_invstd_.begin(), used_invstd_.end());
   }
 
-  void backward(const Problem& p, const Shape& s, const std::vector<double>& x, const std::vector<double>& dy, StepTrace& step) {
+  void backward(const Problem& p, const Shape& s, const std::vector<double>& x,
+                const std::vector<double>& dy, StepTrace& step) {
     step.dx.resize(static_cast<std::size_t>(s.numel()));
     step.dweight.resize(static_cast<std::size_t>(s.c));
     step.dbias = step.dweight;
     if (s.numel() == 0) return;
     const Real n = static_cast<Real>(s.per_channel());
     for (std::size_t c = 0; c < step.dweight.size(); ++c) {
-      const Real m = used_mean_[c], k = used_invstd_[c], w = used_weight_.empty() ? 1 : static_cast<Real>(used_weight_[c]);
+      const Real m = used_mean_[c], k = used_invstd_[c],
+                 w = used_weight_.empty() ? 1 : static_cast<Real>(used_weight_[c]);
       Real sum = 0, dot = 0;
       each(s, c, [&](std::size_t i) {
         sum = carry(sum + static_cast<Real>(dy[i]));
@@ -159,8 +175,11 @@ class Model final : public Player {
       step.dbias[c] = round_to(p.param_dtype, static_cast<double>(sum));
       each(s, c, [&](std::size_t i) {
         const Real g = static_cast<Real>(dy[i]);
-        const Real projection = defect_ == Defect::dropped_projection ? 0 : (static_cast<Real>(x[i]) - m) * k * k * (dot / n);
-        step.dx[i] = round_to(p.dtype, static_cast<double>(batch_ ? (g - sum / n - projection) * k * w : g * w * k));
+        const Real projection = defect_ == Defect::dropped_projection
+                                    ? 0
+                                    : (static_cast<Real>(x[i]) - m) * k * k * (dot / n);
+        step.dx[i] = round_to(
+            p.dtype, static_cast<double>(batch_ ? (g - sum / n - projection) * k * w : g * w * k));
       });
     }
   }

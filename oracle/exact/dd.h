@@ -1,5 +1,6 @@
-// Double-double arithmetic: about 106 bits, for finite values whose products neither overflow nor underflow.
-// Source: Dekker 1971; Hida, Li, Bailey 2001 ("Library for double-double and quad-double arithmetic"). Needs -ffp-contract=off.
+// Double-double arithmetic: about 106 bits, for finite values whose products neither overflow nor
+// underflow. Source: Dekker 1971; Hida, Li, Bailey 2001 ("Library for double-double and quad-double
+// arithmetic"). Needs -ffp-contract=off.
 #pragma once
 
 #include <cmath>
@@ -9,7 +10,8 @@ namespace truenorm::oracle::exact {
 struct DD {
   double hi = 0, lo = 0;
   constexpr DD() = default;
-  constexpr DD(double value) : hi(value) {}  // NOLINT(google-explicit-constructor): a double is a DD
+  constexpr DD(double value)
+      : hi(value) {}  // NOLINT(google-explicit-constructor): a double is a DD
   constexpr DD(double high, double low) : hi(high), lo(low) {}
   explicit operator double() const { return hi; }
 };

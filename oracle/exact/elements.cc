@@ -10,7 +10,9 @@ namespace {
 double total(const Element& e) { return std::accumulate(e.terms.begin(), e.terms.end(), 0.0); }
 
 /// Rounding into memory: none beyond the arithmetic's own where both have one precision.
-double store_term(const Format& f, double unit, double size) { return f.unit > unit ? store_error(f, size) : f.min_positive; }
+double store_term(const Format& f, double unit, double size) {
+  return f.unit > unit ? store_error(f, size) : f.min_positive;
+}
 
 Element straddle() {
   Element e;
@@ -31,8 +33,8 @@ void finish(Element& e, DD mid, const Format& format) {
   }
 }
 
-// With a NaN or an Inf in it the formula is evaluated as IEEE arithmetic does, in each order of operations that the contract allows.
-// Where the orders disagree, nothing can be said.
+// With a NaN or an Inf in it the formula is evaluated as IEEE arithmetic does, in each order of
+// operations that the contract allows. Where the orders disagree, nothing can be said.
 Element Forward::special(double x) const {
   const double m = mean.kind == Kind::finite ? mean.mid.hi : value_of(mean.kind);
   const double s = invstd.kind == Kind::finite ? invstd.mid.hi : value_of(invstd.kind);
@@ -43,8 +45,11 @@ Element Forward::special(double x) const {
   Element e;
   e.kind = kind_of(by_steps);
   const bool unknown = (mean.kind == Kind::any || invstd.kind == Kind::any) && !std::isnan(x);
-  const bool sign_lost = std::isfinite(x - m) && std::abs(x - m) <= mean.radius + contract.unit * std::abs(m);
-  if (unknown || (sign_lost && e.kind != Kind::nan) || kind_of(factored) != e.kind || kind_of(folded) != e.kind) e.kind = Kind::any;
+  const bool sign_lost =
+      std::isfinite(x - m) && std::abs(x - m) <= mean.radius + contract.unit * std::abs(m);
+  if (unknown || (sign_lost && e.kind != Kind::nan) || kind_of(factored) != e.kind ||
+      kind_of(folded) != e.kind)
+    e.kind = Kind::any;
   if (e.kind != Kind::finite) return e;
   e.scale = std::abs(by_steps);
   e.terms[6] = store_error(format, std::abs(by_steps));
@@ -52,10 +57,11 @@ Element Forward::special(double x) const {
   return e;
 }
 
-// Every term: Higham 2002, Lemma 3.1 for products, eq. 2.4 for one operation; errors of the statistics enter to first order exactly,
-// for (x - m)*s is bilinear.
+// Every term: Higham 2002, Lemma 3.1 for products, eq. 2.4 for one operation; errors of the
+// statistics enter to first order exactly, for (x - m)*s is bilinear.
 Element Forward::at(double x) const {
-  if (mean.kind != Kind::finite || invstd.kind != Kind::finite || !std::isfinite(x) || !std::isfinite(weight) || !std::isfinite(bias))
+  if (mean.kind != Kind::finite || invstd.kind != Kind::finite || !std::isfinite(x) ||
+      !std::isfinite(weight) || !std::isfinite(bias))
     return special(x);
   const Contract& c = contract;
   DD distance, mid;
@@ -67,20 +73,25 @@ Element Forward::at(double x) const {
     mid = distance.hi * invstd.mid.hi * weight + bias;
   }
   Element e;
-  const double d = std::abs(distance.hi) + mean.radius, s = invstd.upper(), w = std::abs(weight), a = s * w;
+  const double d = std::abs(distance.hi) + mean.radius, s = invstd.upper(), w = std::abs(weight),
+               a = s * w;
   const double x_part = std::abs(x) * a, m_part = mean.upper() * a;
   e.terms[0] = a * mean.radius;
   e.terms[1] = std::abs(distance.hi) * w * invstd.radius;
   e.terms[2] = gamma(c.forward_roundings, c.unit) * d * a;
   e.terms[3] = c.bias_roundings * c.unit * (std::abs(bias) + c.pivot_unit * m_part);
-  if (c.folded) e.terms[3] += c.unit * (x_part + m_part + std::abs(bias - mean.mid.hi * invstd.mid.hi * weight) + total(e));
+  if (c.folded)
+    e.terms[3] += c.unit * (x_part + m_part +
+                            std::abs(bias - mean.mid.hi * invstd.mid.hi * weight) + total(e));
   e.terms[4] = c.underflow() * (1 + d + w + s + (c.folded ? std::abs(x) + mean.upper() : 0));
   const double largest = std::max({d, a, s, d * s, c.folded ? std::max(x_part, m_part) : 0});
   if (largest > c.overflow() / 2) return straddle();
-  if (!wide) e.terms[2] += 8 * kU64 * (d * a + std::abs(bias));  // the reference itself finishes in double
+  if (!wide)
+    e.terms[2] += 8 * kU64 * (d * a + std::abs(bias));  // the reference itself finishes in double
   e.terms[5] = c.unit * (std::abs(mid.hi) + total(e));
   e.terms[6] = store_term(format, c.unit, std::abs(mid.hi) + total(e));
-  e.scale = std::max({std::abs(distance.hi) * invstd.mid.hi * w, sigma * invstd.mid.hi * w, std::abs(bias)});
+  e.scale = std::max(
+      {std::abs(distance.hi) * invstd.mid.hi * w, sigma * invstd.mid.hi * w, std::abs(bias)});
   finish(e, mid, format);
   return e;
 }
@@ -114,11 +125,14 @@ Element Backward::at(double x, double dy) const {
     e.kind = Kind::nan;
     return e;
   }
-  if (mean.kind != Kind::finite || dy_sum.kind != Kind::finite || dot.kind != Kind::finite || !std::isfinite(x)) return straddle();
+  if (mean.kind != Kind::finite || dy_sum.kind != Kind::finite || dot.kind != Kind::finite ||
+      !std::isfinite(x))
+    return straddle();
   DD distance, mid;
   if (wide) {
     distance = DD(x) - mean.mid;
-    const DD inner = DD(dy) - dy_sum.mid / DD(count) - distance * invstd.mid * invstd.mid * (dot.mid / DD(count));
+    const DD inner = DD(dy) - dy_sum.mid / DD(count) -
+                     distance * invstd.mid * invstd.mid * (dot.mid / DD(count));
     mid = inner * invstd.mid * DD(weight);
   } else {
     distance = (x - mean.mid.hi) - mean.mid.lo;
@@ -128,17 +142,22 @@ Element Backward::at(double x, double dy) const {
   // The three terms of dx, each an upper bound.
   const double d = std::abs(distance.hi) + mean.radius, a = s * w;
   const double t1 = g * a, t2 = dy_sum.upper() / count * a;
-  const double slope = a * s * s * dot.upper() / count, t3 = slope * (d + c.pivot_unit * mean.upper());
+  const double slope = a * s * s * dot.upper() / count,
+               t3 = slope * (d + c.pivot_unit * mean.upper());
   const double cubed = 3 * rho + 3 * rho * rho + rho * rho * rho;  // (1 + rho)^3 - 1
   e.terms[0] = slope * mean.radius;
-  e.terms[1] = (std::abs(dy - dy_sum.mid.hi / count) * w * invstd.radius) + slope * std::abs(distance.hi) * cubed;
+  e.terms[1] = (std::abs(dy - dy_sum.mid.hi / count) * w * invstd.radius) +
+               slope * std::abs(distance.hi) * cubed;
   e.terms[2] = gamma(c.backward_roundings, c.unit) * (t1 + t2 + t3);
   e.terms[3] = a * dy_sum.radius / count;
   e.terms[4] = a * s * s * d * dot.radius / count;
   if (!wide) e.terms[2] += 8 * kU64 * (t1 + t2 + t3);  // the reference itself finishes in double
-  const double projection = (d + c.pivot_unit * mean.upper()) * s * s * dot.upper() / count, inner = g + dy_sum.upper() / count + projection;
-  e.terms[5] = c.underflow() * (1 + w + s + a * (1 + (d + 1) * (1 + s) * (1 + s) * (1 + dot.upper() / count)));
-  const double largest = std::max({d, a, s, s * s * dot.upper(), dot.upper() * s, d * s * s, inner, inner * s, inner * w, t1, t2, t3});
+  const double projection = (d + c.pivot_unit * mean.upper()) * s * s * dot.upper() / count,
+               inner = g + dy_sum.upper() / count + projection;
+  e.terms[5] = c.underflow() *
+               (1 + w + s + a * (1 + (d + 1) * (1 + s) * (1 + s) * (1 + dot.upper() / count)));
+  const double largest = std::max({d, a, s, s * s * dot.upper(), dot.upper() * s, d * s * s, inner,
+                                   inner * s, inner * w, t1, t2, t3});
   if (largest > c.overflow() / 2) return straddle();
   e.terms[6] = c.unit * (std::abs(mid.hi) + total(e));
   e.terms[7] = store_term(format, c.unit, std::abs(mid.hi) + total(e));

@@ -15,19 +15,25 @@ struct Element {
   std::array<double, 8> terms{};
 };
 
-/// Turns a finite value with the terms of its radius into the element that is stored: Inf where it must overflow.
+/// Turns a finite value with the terms of its radius into the element that is stored: Inf where it
+/// must overflow.
 void finish(Element&, DD mid, const Format&);
 
 /// y = (x - mean)*invstd*weight + bias over one channel.
 struct Forward {
-  static constexpr std::array<std::string_view, 8> kTerms{
-      "error of the mean", "error of invstd", "roundings of the product", "roundings of bias and folding",
-      "underflow",         "last addition",   "store",                    ""};
+  static constexpr std::array<std::string_view, 8> kTerms{"error of the mean",
+                                                          "error of invstd",
+                                                          "roundings of the product",
+                                                          "roundings of bias and folding",
+                                                          "underflow",
+                                                          "last addition",
+                                                          "store",
+                                                          ""};
   Ball mean, invstd;
   double weight = 1, bias = 0;
-  double sigma = 0;       // of the batch; 0 in evaluation
-  bool wide = false;      // elements in double-double (f64 data)
-  Format format;          // of y
+  double sigma = 0;   // of the batch; 0 in evaluation
+  bool wide = false;  // elements in double-double (f64 data)
+  Format format;      // of y
   const Contract& contract;
 
   Element at(double x) const;
@@ -36,11 +42,12 @@ struct Forward {
   Element special(double x) const;
 };
 
-/// dx of one channel. In training dx = weight*invstd*(dy - sum(dy)/n - (x - mean)*invstd^2*dot/n), in evaluation dx = dy*weight*invstd.
+/// dx of one channel. In training dx = weight*invstd*(dy - sum(dy)/n - (x - mean)*invstd^2*dot/n),
+/// in evaluation dx = dy*weight*invstd.
 struct Backward {
   static constexpr std::array<std::string_view, 8> kTerms{
-      "error of the mean", "error of invstd", "roundings of the terms", "error of sum(dy)",
-      "error of sum((x-mean)*dy)", "underflow", "last addition", "store"};
+      "error of the mean",         "error of invstd", "roundings of the terms", "error of sum(dy)",
+      "error of sum((x-mean)*dy)", "underflow",       "last addition",          "store"};
   bool training = true;
   Ball mean, invstd, dy_sum, dot;
   double weight = 1;

@@ -13,26 +13,32 @@ inline constexpr double kInf = std::numeric_limits<double>::infinity();
 inline constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 inline constexpr double kMaxF32 = 0x1.fffffep127, kMinF32 = 0x1p-149;
 
-/// gamma_k = k*u / (1 - k*u): k roundings of relative size u, multiplied. Higham 2002, Lemma 3.1. Inf where it holds nothing.
+/// gamma_k = k*u / (1 - k*u): k roundings of relative size u, multiplied. Higham 2002, Lemma 3.1.
+/// Inf where it holds nothing.
 inline double gamma(double k, double u) { return k * u < 0.5 ? k * u / (1 - k * u) : kInf; }
 
 /// A dtype as a number format.
 struct Format {
-  double unit;        // unit roundoff
+  double unit;  // unit roundoff
   double max_finite;
   double min_positive;  // smallest subnormal
 };
 inline Format format(Dtype dtype) {
   switch (dtype) {
-    case Dtype::f32: return {kU32, kMaxF32, kMinF32};
-    case Dtype::f64: return {kU64, std::numeric_limits<double>::max(), std::numeric_limits<double>::denorm_min()};
-    case Dtype::bf16: return {kUBf16, 0x1.fep127, 0x1p-133};
-    case Dtype::f16: return {kUF16, 65504, 0x1p-24};
+    case Dtype::f32:
+      return {kU32, kMaxF32, kMinF32};
+    case Dtype::f64:
+      return {kU64, std::numeric_limits<double>::max(), std::numeric_limits<double>::denorm_min()};
+    case Dtype::bf16:
+      return {kUBf16, 0x1.fep127, 0x1p-133};
+    case Dtype::f16:
+      return {kUF16, 65504, 0x1p-24};
   }
   return {};
 }
 
-/// Error of one rounding to a format, of a value no larger than `size`. Higham 2002, Theorem 2.2, and a subnormal's spacing where it underflows.
+/// Error of one rounding to a format, of a value no larger than `size`. Higham 2002, Theorem 2.2,
+/// and a subnormal's spacing where it underflows.
 inline double store_error(const Format& f, double size) { return f.unit * size + f.min_positive; }
 
 }  // namespace truenorm::oracle::exact

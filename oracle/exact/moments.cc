@@ -7,35 +7,40 @@ namespace truenorm::oracle::exact {
 namespace {
 
 constexpr double kReference = 0x1p-102;  // relative error of one double-double operation, with room
-constexpr double kSafeSquare = 0x1p480;  // squares of smaller doubles, and their sums, stay in range
+constexpr double kSafeSquare = 0x1p480;  // squares of smaller doubles stay in range
 
 /// Radii of the mean and of the biased variance.
 struct MomentRadii {
   double mean = 0, var = 0;
 };
 
-// Sums about the mean itself: the two-pass algorithm. Chan, Golub, LeVeque 1983, §2; Higham 2002, §1.9 and problem 1.10:
-// |m^ - m| <= gamma_k(u) mean|x|, and sum (x - m^)^2 = M2 + n (m^ - m)^2.
+// Sums about the mean itself: the two-pass algorithm. Chan, Golub, LeVeque 1983, §2; Higham 2002,
+// §1.9 and problem 1.10: |m^ - m| <= gamma_k(u) mean|x|, and sum (x - m^)^2 = M2 + n (m^ - m)^2.
 MomentRadii two_pass(const Moments& m, const Contract& c) {
   MomentRadii r;
   r.mean = (gamma(c.mean.chain, c.mean.add) + c.mean.term) * m.mean_abs;
   r.mean += c.mean_unit * (m.max_abs + r.mean) + c.mean_floor;
   const double squares = m.var.hi + r.mean * r.mean;
-  r.var = r.mean * r.mean + (gamma(c.square.chain, c.square.add) + gamma(3, c.square.term)) * squares;
+  r.var =
+      r.mean * r.mean + (gamma(c.square.chain, c.square.add) + gamma(3, c.square.term)) * squares;
   return r;
 }
 
-// Sums about a pivot near the mean, blocks merged. With Q the mean square about the pivots, Q <= inflation*var + pivot_roundings*(pivot_unit*max|x|)^2,
-// and P = Q - var the mean square of the pivots' distances: sum d errs by gamma_k sum|d| <= gamma_k sqrt(Q) n (Cauchy-Schwarz),
-// sum d^2 by gamma_k Q n, and S^2/k and Chan's between-block term, both products of a mean distance (<= sqrt P) with such an error, by 2 sqrt(P) of it each.
-// Chan, Golub, LeVeque 1983, eq. 1.5 and 2.1; Higham 2002, Lemma 3.1 and eq. 4.4.
+// Sums about a pivot near the mean, blocks merged. With Q the mean square about the pivots, Q <=
+// inflation*var + pivot_roundings*(pivot_unit*max|x|)^2, and P = Q - var the mean square of the
+// pivots' distances: sum d errs by gamma_k sum|d| <= gamma_k sqrt(Q) n (Cauchy-Schwarz), sum d^2 by
+// gamma_k Q n, and S^2/k and Chan's between-block term, both products of a mean distance (<= sqrt
+// P) with such an error, by 2 sqrt(P) of it each. Chan, Golub, LeVeque 1983, eq. 1.5 and 2.1;
+// Higham 2002, Lemma 3.1 and eq. 4.4.
 MomentRadii about_pivots(const Moments& m, const Contract& c) {
   MomentRadii r;
   const double pivot = c.pivot_unit * m.max_abs;
   const double offset = (c.inflation - 1) * m.var.hi + c.pivot_roundings * pivot * pivot;
   const double root = std::sqrt(m.var.hi + offset);
-  r.mean = (gamma(c.mean.chain, c.mean.add) + gamma(1, c.mean.term)) * root + c.mean_unit * m.max_abs;
-  r.var = (gamma(c.square.chain, c.square.add) + gamma(2, c.square.term)) * (m.var.hi + offset) + 4 * std::sqrt(offset) * r.mean;
+  r.mean =
+      (gamma(c.mean.chain, c.mean.add) + gamma(1, c.mean.term)) * root + c.mean_unit * m.max_abs;
+  r.var = (gamma(c.square.chain, c.square.add) + gamma(2, c.square.term)) * (m.var.hi + offset) +
+          4 * std::sqrt(offset) * r.mean;
   return r;
 }
 
@@ -49,11 +54,15 @@ Kind kind_of(double value) {
 
 double value_of(Kind kind) {
   switch (kind) {
-    case Kind::nan: return kNaN;
-    case Kind::pos_inf: return kInf;
-    case Kind::neg_inf: return -kInf;
+    case Kind::nan:
+      return kNaN;
+    case Kind::pos_inf:
+      return kInf;
+    case Kind::neg_inf:
+      return -kInf;
     case Kind::finite:
-    case Kind::any: break;
+    case Kind::any:
+      break;
   }
   return 0;
 }
@@ -104,13 +113,17 @@ Ball inverse_std(const Ball& var, double eps, double eps_unit, double unit, bool
   }
   const DD sum = var.mid + DD(eps);
   const double radius = var.radius + eps_unit * std::abs(eps);
-  if (radius == 0 && sum.hi == 0) return training ? s : Ball{0, 0, Kind::pos_inf};  // a batch without variance and without eps: 0
+  if (radius == 0 && sum.hi == 0)
+    return training ? s : Ball{0, 0, Kind::pos_inf};  // a batch without variance and without eps: 0
   if (sum.hi + radius < 0) return {0, 0, Kind::nan};
   if (!(sum.hi - radius > 0)) return {0, 0, Kind::any};
   s.mid = DD(1) / sqrt(sum);
-  // The reciprocal square root is monotone: its range over the interval is that of the interval's ends.
+  // The reciprocal square root is monotone: its range over the interval is that of the interval's
+  // ends.
   const double high = 1 / std::sqrt(sum.hi - radius), low = 1 / std::sqrt(sum.hi + radius);
-  const double spread = radius == 0 ? 0 : std::max(high - s.mid.hi, s.mid.hi - low) * (1 + 8 * kU64) + 4 * kU64 * s.mid.hi * (radius / sum.hi);
+  const double spread = radius == 0 ? 0
+                                    : std::max(high - s.mid.hi, s.mid.hi - low) * (1 + 8 * kU64) +
+                                          4 * kU64 * s.mid.hi * (radius / sum.hi);
   s.radius = spread + unit * (s.mid.hi + spread);
   return s;
 }
@@ -120,7 +133,8 @@ Statistics batch_statistics(const Moments& m, const Contract& c, double eps) {
   if (!m.finite) {
     s.mean.kind = kind_of(m.ieee_sum);
     // An Inf meets partial sums that may have overflowed the other way.
-    const bool open = c.f32_sums && static_cast<double>(m.count) * m.mean_abs > std::min(kMaxF32, c.overflow()) / 2;
+    const bool open = c.f32_sums && static_cast<double>(m.count) * m.mean_abs >
+                                        std::min(kMaxF32, c.overflow()) / 2;
     if (open && s.mean.kind != Kind::nan) s.mean.kind = Kind::any;
     s.var.kind = s.invstd.kind = Kind::nan;
     return s;
@@ -134,11 +148,14 @@ Statistics batch_statistics(const Moments& m, const Contract& c, double eps) {
   s.mean.scale = std::sqrt(m.var.hi);
   s.var.scale = std::max(eps, 0.0);  // what the variance is added to
   s.var.mid = m.var;
-  const MomentRadii r = m.constant && c.constant_exact ? MomentRadii{} : c.pivoted ? about_pivots(m, c) : two_pass(m, c);
+  const MomentRadii r = m.constant && c.constant_exact ? MomentRadii{}
+                        : c.pivoted                    ? about_pivots(m, c)
+                                                       : two_pass(m, c);
   s.mean.radius = r.mean + (m.constant ? 0 : n * kReference * m.mean_abs);
   s.var.radius = r.var + (c.var_unit + n * kReference) * (m.var.hi + r.var);
   if (!(m.constant && c.constant_exact)) s.mean.radius += c.underflow();
-  if (m.max_abs < 1 / kSafeSquare && !m.constant) s.var.radius += m.max_abs * m.max_abs + 0x1p-960;  // f64: squares underflow, here too
+  if (m.max_abs < 1 / kSafeSquare && !m.constant)
+    s.var.radius += m.max_abs * m.max_abs + 0x1p-960;  // f64: squares underflow, here too
   if (c.f32_sums) {
     const double limit = std::min(kMaxF32, c.overflow()) / 2;
     s.var.radius += std::max(kMinF32, c.underflow());  // each square may underflow
@@ -188,7 +205,8 @@ PairSums sum_pairs(const Channel& x, const Channel& dy, const Ball& mean) {
 
 }  // namespace
 
-// Dot products: Higham 2002, eq. 3.5. A mean that is off by e moves sum((x - mean)*dy) by e*sum(dy).
+// Dot products: Higham 2002, eq. 3.5. A mean that is off by e moves sum((x - mean)*dy) by
+// e*sum(dy).
 Products products(const Channel& x, const Channel& dy, const Ball& mean, const Contract& c) {
   const PairSums s = sum_pairs(x, dy, mean);
   Products p;
@@ -201,13 +219,15 @@ Products products(const Channel& x, const Channel& dy, const Ball& mean, const C
   p.dot_scale = abs_dot;
   p.dy_sum.radius = (gamma(c.dy_sum.chain, c.dy_sum.add) + s.count * kReference) * abs_dy;
   p.dy_sum.radius += c.dy_sum_store * (std::abs(s.dy.hi) + p.dy_sum.radius);
-  p.dot.radius = (gamma(c.dot.chain, c.dot.add) + gamma(2, c.dot.term) + s.count * kReference) * abs_dot;
+  p.dot.radius =
+      (gamma(c.dot.chain, c.dot.add) + gamma(2, c.dot.term) + s.count * kReference) * abs_dot;
   p.dot.radius += mean.radius * std::abs(s.dy.hi) + shift * p.dy_sum.radius;
   p.dot.radius += c.dot_store * (std::abs(s.dot.hi) + p.dot.radius);
   p.dot.radius += s.count * (c.f32_sums ? std::max(kMinF32, c.underflow()) : c.underflow());
   const double limit = c.f32_sums ? std::min(kMaxF32, c.overflow()) / 2 : 0x1p1000;
   p.dy_sum.kind = kind_of(s.ieee_dy);
-  if (p.dy_sum.kind != Kind::nan && !(abs_dy < limit && std::isfinite(p.dy_sum.radius))) p.dy_sum.kind = Kind::any;
+  if (p.dy_sum.kind != Kind::nan && !(abs_dy < limit && std::isfinite(p.dy_sum.radius)))
+    p.dy_sum.kind = Kind::any;
   p.dot.kind = mean.kind == Kind::nan ? Kind::nan : kind_of(s.ieee_dot);
   if (p.dot.kind == Kind::nan) return p;
   const bool known = mean.kind == Kind::finite && !s.ambiguous;

@@ -27,23 +27,23 @@ struct Ball {
   DD mid;
   double radius = 0;
   Kind kind = Kind::finite;
-  double scale = 0;                    // natural size, where it is not |mid|
+  double scale = 0;  // natural size, where it is not |mid|
   double upper() const { return std::abs(mid.hi) + radius; }
 };
 
 /// Kind of an IEEE result: finite, NaN or an Inf.
 Kind kind_of(double);
-double value_of(Kind);                 // the Inf or NaN that a kind stands for; 0 for finite and any
+double value_of(Kind);  // the Inf or NaN that a kind stands for; 0 for finite and any
 
 /// What the exact reference knows of the values of a channel.
 struct Moments {
   std::int64_t count = 0;
-  bool finite = true;                  // no NaN or Inf among the values
-  double ieee_sum = 0;                 // of the values that are not finite
+  bool finite = true;   // no NaN or Inf among the values
+  double ieee_sum = 0;  // of the values that are not finite
   double max_abs = 0, mean_abs = 0;
-  DD mean, var;                        // biased
-  bool constant = false;               // all values equal
-  bool wide = false;                   // f64 data so large that squares leave the range of double
+  DD mean, var;           // biased
+  bool constant = false;  // all values equal
+  bool wide = false;      // f64 data so large that squares leave the range of double
 };
 Moments moments(const Channel&);
 
@@ -53,12 +53,14 @@ struct Statistics {
 };
 Statistics batch_statistics(const Moments&, const Contract&, double eps);
 
-/// 1/sqrt(var + eps) of a variance that is known to within its radius; `unit` is the relative error of forming it.
+/// 1/sqrt(var + eps) of a variance that is known to within its radius; `unit` is the relative error
+/// of forming it.
 Ball inverse_std(const Ball& var, double eps, double eps_unit, double unit, bool training);
 
 /// sum(dy) and sum((x - mean)*dy), exact and bounded.
 struct Products {
-  Ball dy_sum, dot;                    // where something is not finite, of the kind that IEEE arithmetic gives in any order
+  Ball dy_sum,
+      dot;  // where something is not finite, of the kind that IEEE arithmetic gives in any order
   double dy_scale = 0, dot_scale = 0;  // sums of the terms' magnitudes
 };
 Products products(const Channel& x, const Channel& dy, const Ball& mean, const Contract&);

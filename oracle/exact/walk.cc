@@ -6,7 +6,8 @@ namespace truenorm::oracle::exact {
 
 namespace {
 
-constexpr std::array<std::string_view, 8> kStatTerms{"error of the sums", "roundings", "carried over", "store", "", "", "", ""};
+constexpr std::array<std::string_view, 8> kStatTerms{
+    "error of the sums", "roundings", "carried over", "store", "", "", "", ""};
 
 Format saved_as(double unit) {
   if (unit == kUBf16) return format(Dtype::bf16);
@@ -23,7 +24,9 @@ std::vector<Ball> balls_of(const std::vector<double>& values) {
   return balls;
 }
 
-double ieee(const Ball& ball) { return ball.kind == Kind::finite ? ball.mid.hi : value_of(ball.kind); }
+double ieee(const Ball& ball) {
+  return ball.kind == Kind::finite ? ball.mid.hi : value_of(ball.kind);
+}
 
 /// A statistic as it is stored and judged.
 Element stored(const Ball& ball, double unit, const Format& format, double carried = 0) {
@@ -38,7 +41,9 @@ Element stored(const Ball& ball, double unit, const Format& format, double carri
   return e;
 }
 
-Ball ball_of(const Element& e) { return {DD(e.mid, e.low), e.kind == Kind::finite ? e.radius : 0, e.kind, e.scale}; }
+Ball ball_of(const Element& e) {
+  return {DD(e.mid, e.low), e.kind == Kind::finite ? e.radius : 0, e.kind, e.scale};
+}
 
 Channel channel_of(const std::vector<double>& values, const Shape& shape, std::int64_t channel) {
   const std::int64_t plane = shape.plane();
@@ -58,8 +63,14 @@ void reserve(Balls& balls, std::size_t size, bool wide, const Format& format) {
 }  // namespace
 
 Walk::Walk(const Problem& problem, const Inputs* inputs, const Contract* contract, Probe* probe)
-    : problem_(problem), inputs_(inputs), contract_(contract), probe_(probe), data_(format(problem.dtype)),
-      param_(format(problem.param_dtype)), track_(problem.track), buffers_(problem.track) {
+    : problem_(problem),
+      inputs_(inputs),
+      contract_(contract),
+      probe_(probe),
+      data_(format(problem.dtype)),
+      param_(format(problem.param_dtype)),
+      track_(problem.track),
+      buffers_(problem.track) {
   if (!inputs_) return;
   save_ = saved_as(contract_->save_unit);
   weight_ = inputs_->weight;
@@ -68,7 +79,8 @@ Walk::Walk(const Problem& problem, const Inputs* inputs, const Contract* contrac
   running_var_ = balls_of(inputs_->running_var);
 }
 
-void Walk::push(Balls& balls, Output output, const Element& e, const std::array<std::string_view, 8>& names) {
+void Walk::push(Balls& balls, Output output, const Element& e,
+                const std::array<std::string_view, 8>& names) {
   const std::size_t i = index_++;
   balls.mid[i] = e.mid;
   balls.radius[i] = e.radius;
@@ -80,23 +92,27 @@ void Walk::push(Balls& balls, Output output, const Element& e, const std::array<
     if (!names[t].empty()) probe_->terms.push_back({std::string(names[t]), e.terms[t]});
 }
 
-// LibTorch's order: the test for one value per channel comes before the empty tensor, that before the missing statistics.
+// LibTorch's order: the test for one value per channel comes before the empty tensor, that before
+// the missing statistics.
 Refusal Walk::refusal(std::size_t index) const {
   const Step& step = problem_.run[index];
   const Shape shape = problem_.shape.with_batch(batch_of(problem_, index));
   switch (step.op) {
     case Op::train:
     case Op::eval:
-      if (uses_batch(step.op)) return shape.per_channel() == 1 ? Refusal::one_value_per_channel : Refusal::none;
+      if (uses_batch(step.op))
+        return shape.per_channel() == 1 ? Refusal::one_value_per_channel : Refusal::none;
       return !buffers_ && shape.numel() != 0 ? Refusal::missing_statistics : Refusal::none;
     case Op::backward:
       if (!last_) return Refusal::no_forward;
       return shape.n != last_->batch ? Refusal::shape_mismatch : Refusal::none;
     case Op::reset_stats:
-    case Op::reset_params: return track_ && !buffers_ ? Refusal::missing_statistics : Refusal::none;
+    case Op::reset_params:
+      return track_ && !buffers_ ? Refusal::missing_statistics : Refusal::none;
     case Op::save_load:
     case Op::track_off:
-    case Op::track_on: break;
+    case Op::track_on:
+      break;
   }
   return Refusal::none;
 }
@@ -107,7 +123,9 @@ StepAnswer Walk::step(std::size_t index) {
   if (answer.refused == Refusal::none) {
     switch (problem_.run[index].op) {
       case Op::train:
-      case Op::eval: forward(index, answer); break;
+      case Op::eval:
+        forward(index, answer);
+        break;
       case Op::backward:
         if (inputs_) backward(index, answer);
         break;
@@ -116,10 +134,17 @@ StepAnswer Walk::step(std::size_t index) {
         std::fill(bias_.begin(), bias_.end(), 0.0);
         reset_stats();
         break;
-      case Op::reset_stats: reset_stats(); break;
-      case Op::track_off: track_ = false; break;
-      case Op::track_on: track_ = true; break;
-      case Op::save_load: break;
+      case Op::reset_stats:
+        reset_stats();
+        break;
+      case Op::track_off:
+        track_ = false;
+        break;
+      case Op::track_on:
+        track_ = true;
+        break;
+      case Op::save_load:
+        break;
     }
   }
   state(answer);
@@ -137,7 +162,8 @@ void Walk::state(StepAnswer& answer) const {
   if (!buffers_) return;
   answer.num_batches_tracked = batches_;
   if (!inputs_) return;
-  for (auto [balls, from] : {std::pair{&answer.running_mean, &running_mean_}, std::pair{&answer.running_var, &running_var_}}) {
+  for (auto [balls, from] : {std::pair{&answer.running_mean, &running_mean_},
+                             std::pair{&answer.running_var, &running_var_}}) {
     reserve(*balls, from->size(), true, param_);
     for (std::size_t c = 0; c < from->size(); ++c) {
       const Ball& ball = (*from)[c];
@@ -181,7 +207,8 @@ void Walk::train(std::size_t index, const Shape& shape, double factor, StepAnswe
   reserve(answer.save_invstd, channels, true, save_);
   std::vector<Statistics> statistics;
   for (std::int64_t i = 0; i < shape.c; ++i)
-    statistics.push_back(batch_statistics(moments(channel_of(inputs_->step[index], shape, i)), c, problem_.eps));
+    statistics.push_back(
+        batch_statistics(moments(channel_of(inputs_->step[index], shape, i)), c, problem_.eps));
   for (std::size_t i = 0; i < channels; ++i) {
     last_->mean[i] = statistics[i].mean;
     last_->invstd[i] = statistics[i].invstd;
@@ -190,8 +217,9 @@ void Walk::train(std::size_t index, const Shape& shape, double factor, StepAnswe
   }
   transform(index, shape, sigma, answer);
   // Handed out with the rounding of their dtype, which the backward may or may not read.
-  for (auto [balls, output, from] : {std::tuple{&answer.save_mean, Output::save_mean, &last_->mean},
-                                     std::tuple{&answer.save_invstd, Output::save_invstd, &last_->invstd}}) {
+  for (auto [balls, output, from] :
+       {std::tuple{&answer.save_mean, Output::save_mean, &last_->mean},
+        std::tuple{&answer.save_invstd, Output::save_invstd, &last_->invstd}}) {
     index_ = 0;
     for (std::size_t i = 0; i < channels; ++i) {
       Element e = stored((*from)[i], 0, save_);
@@ -206,13 +234,16 @@ void Walk::evaluate(std::size_t index, const Shape& shape, StepAnswer& answer) {
   const auto channels = static_cast<std::size_t>(shape.c);
   for (std::size_t i = 0; i < channels; ++i) {
     last_->mean[i] = running_mean_[i];
-    last_->invstd[i] = inverse_std(running_var_[i], problem_.eps, contract_->eps_unit, contract_->eval_invstd_unit, false);
-    if (last_->invstd[i].kind == Kind::finite && last_->invstd[i].upper() > contract_->overflow()) last_->invstd[i].kind = Kind::any;
+    last_->invstd[i] = inverse_std(running_var_[i], problem_.eps, contract_->eps_unit,
+                                   contract_->eval_invstd_unit, false);
+    if (last_->invstd[i].kind == Kind::finite && last_->invstd[i].upper() > contract_->overflow())
+      last_->invstd[i].kind = Kind::any;
   }
   transform(index, shape, std::vector<double>(channels), answer);
 }
 
-void Walk::transform(std::size_t index, const Shape& shape, const std::vector<double>& sigma, StepAnswer& answer) {
+void Walk::transform(std::size_t index, const Shape& shape, const std::vector<double>& sigma,
+                     StepAnswer& answer) {
   const std::int64_t plane = shape.plane();
   const std::vector<double>& x = inputs_->step[index];
   for (std::int64_t n = 0; n < shape.n; ++n) {
@@ -227,14 +258,16 @@ void Walk::transform(std::size_t index, const Shape& shape, const std::vector<do
                             data_,
                             *contract_};
       index_ = static_cast<std::size_t>((n * shape.c + i) * plane);
-      for (std::int64_t s = 0; s < plane; ++s) push(answer.y, Output::y, element.at(x[index_]), Forward::kTerms);
+      for (std::int64_t s = 0; s < plane; ++s)
+        push(answer.y, Output::y, element.at(x[index_]), Forward::kTerms);
     }
   }
 }
 
-// running = factor*stat + (1 - factor)*running, with the unbiased variance. One rounding each for factor, 1 - factor, two products, the sum;
-// two more for var*n/(n-1). Higham 2002, Lemma 3.1.
-void Walk::update_running(std::size_t channel, const Statistics& statistics, double count, double factor) {
+// running = factor*stat + (1 - factor)*running, with the unbiased variance. One rounding each for
+// factor, 1 - factor, two products, the sum; two more for var*n/(n-1). Higham 2002, Lemma 3.1.
+void Walk::update_running(std::size_t channel, const Statistics& statistics, double count,
+                          double factor) {
   const Contract& c = *contract_;
   const auto update = [&](Ball& running, const Ball& stat, double scale, int roundings) {
     if (stat.kind == Kind::any || running.kind == Kind::any) {
@@ -248,11 +281,17 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
     }
     const DD part = DD(factor) * stat.mid * (DD(count) / DD(count - (scale == 1 ? 0 : 1)));
     const DD rest = (DD(1) - DD(factor)) * running.mid;
-    Ball next{part + rest, 0, Kind::finite, std::max({stat.scale, std::abs(stat.mid.hi), running.scale, std::abs(running.mid.hi)})};
-    const double fresh = std::abs(factor) * scale * stat.radius, carried = std::abs(1 - factor) * running.radius;
+    Ball next{
+        part + rest, 0, Kind::finite,
+        std::max({stat.scale, std::abs(stat.mid.hi), running.scale, std::abs(running.mid.hi)})};
+    const double fresh = std::abs(factor) * scale * stat.radius,
+                 carried = std::abs(1 - factor) * running.radius;
     const double size = std::abs(part.hi) + fresh + std::abs(rest.hi) + carried;
-    const double factors = c.factor_unit * std::abs(factor) * (scale * stat.upper() + running.upper()) + c.factor_unit * (std::abs(rest.hi) + carried);
-    next.radius = fresh + carried + factors + gamma(roundings, c.run_unit) * size + 4 * (1 + std::abs(factor)) * c.underflow();
+    const double factors =
+        c.factor_unit * std::abs(factor) * (scale * stat.upper() + running.upper()) +
+        c.factor_unit * (std::abs(rest.hi) + carried);
+    next.radius = fresh + carried + factors + gamma(roundings, c.run_unit) * size +
+                  4 * (1 + std::abs(factor)) * c.underflow();
     running = ball_of(stored(next, c.run_unit, param_, carried));
   };
   update(running_mean_[channel], statistics.mean, 1, 3);
@@ -273,20 +312,24 @@ void Walk::backward(std::size_t index, StepAnswer& answer) {
     const auto k = static_cast<std::size_t>(i);
     const Ball &mean = last_->mean[k], &invstd = last_->invstd[k];
     const bool empty = shape.numel() == 0;
-    const Products p = empty ? Products{} : products(channel_of(x, shape, i), channel_of(dy, shape, i), mean, c);
+    const Products p =
+        empty ? Products{} : products(channel_of(x, shape, i), channel_of(dy, shape, i), mean, c);
     Element dweight = stored(p.dot, 0, param_), dbias = stored(p.dy_sum, 0, param_);
     if (empty) dweight = dbias = {};
     if (!empty && p.dot.kind == Kind::finite && invstd.kind == Kind::finite) {
       dweight = {};
       dweight.terms[0] = p.dot.radius * invstd.upper();
-      dweight.terms[1] = std::abs(p.dot.mid.hi) * invstd.radius + gamma(2, unit) * p.dot.upper() * invstd.upper() + c.underflow();
+      dweight.terms[1] = std::abs(p.dot.mid.hi) * invstd.radius +
+                         gamma(2, unit) * p.dot.upper() * invstd.upper() + c.underflow();
       dweight.terms[3] = store_error(param_, p.dot.upper() * invstd.upper());
-      dweight.scale = (p.dot_scale + p.dy_scale * std::sqrt(std::max(problem_.eps, 0.0))) * invstd.mid.hi;
+      dweight.scale =
+          (p.dot_scale + p.dy_scale * std::sqrt(std::max(problem_.eps, 0.0))) * invstd.mid.hi;
       finish(dweight, p.dot.mid * invstd.mid, param_);
       if (p.dot.upper() * invstd.upper() > c.overflow() / 2) dweight.kind = Kind::any;
     } else if (!empty) {
       const bool nan = p.dot.kind == Kind::nan || invstd.kind == Kind::nan;
-      const bool inf = p.dot.kind != Kind::any && invstd.kind == Kind::finite && invstd.mid.hi - invstd.radius > 0;
+      const bool inf = p.dot.kind != Kind::any && invstd.kind == Kind::finite &&
+                       invstd.mid.hi - invstd.radius > 0;
       dweight.kind = nan ? Kind::nan : inf ? p.dot.kind : Kind::any;
     }
     dbias.scale = p.dy_scale;
@@ -294,8 +337,16 @@ void Walk::backward(std::size_t index, StepAnswer& answer) {
     push(answer.dweight, Output::dweight, dweight, kStatTerms);
     index_ = k;
     push(answer.dbias, Output::dbias, dbias, kStatTerms);
-    const Backward element{last_->training, mean, invstd, p.dy_sum, p.dot, last_->weight.empty() ? 1 : last_->weight[k],
-                           static_cast<double>(shape.per_channel()), problem_.dtype == Dtype::f64, data_, c};
+    const Backward element{last_->training,
+                           mean,
+                           invstd,
+                           p.dy_sum,
+                           p.dot,
+                           last_->weight.empty() ? 1 : last_->weight[k],
+                           static_cast<double>(shape.per_channel()),
+                           problem_.dtype == Dtype::f64,
+                           data_,
+                           c};
     for (std::int64_t n = 0; n < shape.n; ++n) {
       index_ = static_cast<std::size_t>((n * shape.c + i) * plane);
       for (std::int64_t s = 0; s < plane; ++s) {

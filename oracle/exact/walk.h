@@ -1,4 +1,5 @@
-// The program, step by step: what is accepted, which statistics are used, and every number as a ball.
+// The program, step by step: what is accepted, which statistics are used, and every number as a
+// ball.
 #pragma once
 
 #include <optional>

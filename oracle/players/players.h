@@ -11,28 +11,29 @@
 namespace truenorm::oracle {
 
 struct PlayerInfo {
-  std::string name;          // "truenorm", "libtorch", "onednn", "naive", "faulty:B004", "PATH.so"
-  std::string what;          // one line
-  bool built;                // false: this build lacks its library; `what` says which
+  std::string name;  // "truenorm", "libtorch", "onednn", "naive", "faulty:B004", "PATH.so"
+  std::string what;  // one line
+  bool built;        // false: this build lacks its library; `what` says which
 };
 std::vector<PlayerInfo> list_players();
 
-/// The player in this process. Throws std::invalid_argument naming what is wrong with the spec and the names there are.
-/// Not for "libtorch", which lives in its own program: use remote_player().
+/// The player in this process. Throws std::invalid_argument naming what is wrong with the spec and
+/// the names there are. Not for "libtorch", which lives in its own program: use remote_player().
 std::unique_ptr<Player> make_player(std::string_view spec);
 
-/// Command line of the worker process for a spec: this program (or truenorm-libtorch beside it) with a hidden verb.
+/// Command line of the worker process for a spec: this program (or truenorm-libtorch beside it)
+/// with a hidden verb.
 std::vector<std::string> worker_command(std::string_view spec);
 
 std::unique_ptr<Player> make_truenorm();
 std::unique_ptr<Player> make_naive();
 std::unique_ptr<Player> make_faulty(std::string_view id);
-std::unique_ptr<Player> make_onednn();               // only in builds that have oneDNN
+std::unique_ptr<Player> make_onednn();  // only in builds that have oneDNN
 std::unique_ptr<Player> make_plugin(const std::string& path);
 
 struct Fault {
-  std::string_view id;       // of the defect in the list
-  std::string_view what;     // one line
+  std::string_view id;    // of the defect in the list
+  std::string_view what;  // one line
 };
 const std::vector<Fault>& faults();
 

@@ -1,4 +1,5 @@
-// Truenorm's own BatchNorm as a player: the layer for everything, and beside it the functions themselves where vectors are strided, whose bits must be the layer's.
+// Truenorm's own BatchNorm as a player: the layer for everything, and beside it the functions
+// themselves where vectors are strided, whose bits must be the layer's.
 #include <truenorm/batch_norm.h>
 
 #include <algorithm>
@@ -15,34 +16,50 @@ namespace {
 
 truenorm::Dtype dtype_of(Dtype dtype) {
   switch (dtype) {
-    case Dtype::f32: return truenorm::Dtype::f32;
-    case Dtype::f64: return truenorm::Dtype::f64;
-    case Dtype::bf16: return truenorm::Dtype::bf16;
-    case Dtype::f16: break;
+    case Dtype::f32:
+      return truenorm::Dtype::f32;
+    case Dtype::f64:
+      return truenorm::Dtype::f64;
+    case Dtype::bf16:
+      return truenorm::Dtype::bf16;
+    case Dtype::f16:
+      break;
   }
   return truenorm::Dtype::f16;
 }
 
 truenorm::Isa isa_of(Isa isa) {
   switch (isa) {
-    case Isa::best: return truenorm::Isa::best;
-    case Isa::scalar: return truenorm::Isa::scalar;
-    case Isa::sse4: return truenorm::Isa::sse4;
-    case Isa::avx2: return truenorm::Isa::avx2;
-    case Isa::avx512: return truenorm::Isa::avx512;
-    case Isa::neon: break;
+    case Isa::best:
+      return truenorm::Isa::best;
+    case Isa::scalar:
+      return truenorm::Isa::scalar;
+    case Isa::sse4:
+      return truenorm::Isa::sse4;
+    case Isa::avx2:
+      return truenorm::Isa::avx2;
+    case Isa::avx512:
+      return truenorm::Isa::avx512;
+    case Isa::neon:
+      break;
   }
   return truenorm::Isa::neon;
 }
 
 Refusal refusal_of(Code code) {
   switch (code) {
-    case Code::ok: return Refusal::none;
-    case Code::one_value_per_channel: return Refusal::one_value_per_channel;
-    case Code::missing_statistics: return Refusal::missing_statistics;
-    case Code::no_forward: return Refusal::no_forward;
-    case Code::shape_mismatch: return Refusal::shape_mismatch;
-    default: return Refusal::other;
+    case Code::ok:
+      return Refusal::none;
+    case Code::one_value_per_channel:
+      return Refusal::one_value_per_channel;
+    case Code::missing_statistics:
+      return Refusal::missing_statistics;
+    case Code::no_forward:
+      return Refusal::no_forward;
+    case Code::shape_mismatch:
+      return Refusal::shape_mismatch;
+    default:
+      return Refusal::other;
   }
 }
 
@@ -61,17 +78,21 @@ Vector vector_view(const Placed& p) { return {p.data, dtype_of(p.dtype), p.size[
 std::vector<double> values_of(const ConstVector& v, Dtype dtype) {
   std::vector<double> values(v.present() ? static_cast<std::size_t>(v.size) : 0);
   const auto* from = static_cast<const std::byte*>(v.data);
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = load(dtype, from + i * static_cast<std::size_t>(v.stride) * size_of(dtype));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = load(dtype, from + i * static_cast<std::size_t>(v.stride) * size_of(dtype));
   return values;
 }
 
 void assign(const Vector& v, Dtype dtype, const std::vector<double>& values) {
   auto* to = static_cast<std::byte*>(v.data);
-  for (std::size_t i = 0; i < values.size(); ++i) store(dtype, values[i], to + i * static_cast<std::size_t>(v.stride) * size_of(dtype));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    store(dtype, values[i], to + i * static_cast<std::size_t>(v.stride) * size_of(dtype));
 }
 
 bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](double p, double q) { return p == q || (std::isnan(p) && std::isnan(q)); });
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](double p, double q) {
+           return p == q || (std::isnan(p) && std::isnan(q));
+         });
 }
 
 BatchNormOptions options_of(const Problem& p) {
@@ -79,7 +100,8 @@ BatchNormOptions options_of(const Problem& p) {
   o.num_features = p.shape.c;
   o.eps = p.eps;
   o.momentum = p.momentum.cumulative ? std::nullopt : std::optional(p.momentum.value);
-  o.affine = p.weight ? (p.bias ? Affine::both : Affine::weight) : (p.bias ? Affine::bias : Affine::none);
+  o.affine =
+      p.weight ? (p.bias ? Affine::both : Affine::weight) : (p.bias ? Affine::bias : Affine::none);
   o.track_running_stats = p.track;
   o.dtype = dtype_of(p.param_dtype);
   return o;
@@ -89,8 +111,13 @@ BatchNormOptions options_of(const Problem& p) {
 class Game {
  public:
   Game(Arena& arena, const Case& c, const Inputs& inputs)
-      : arena_(arena), case_(c), problem_(c.problem), exec_(*c.exec), inputs_(inputs),
-        context_(exec_.threads, isa_of(exec_.isa)), layer_(options_of(c.problem)) {
+      : arena_(arena),
+        case_(c),
+        problem_(c.problem),
+        exec_(*c.exec),
+        inputs_(inputs),
+        context_(exec_.threads, isa_of(exec_.isa)),
+        layer_(options_of(c.problem)) {
     assign(layer_.weight(), problem_.param_dtype, inputs.weight);
     assign(layer_.bias(), problem_.param_dtype, inputs.bias);
     assign(layer_.running_mean(), problem_.param_dtype, inputs.running_mean);
@@ -106,7 +133,8 @@ class Game {
       const BatchNorm& layer = layer_;
       step.running_mean = values_of(layer.running_mean(), problem_.param_dtype);
       step.running_var = values_of(layer.running_var(), problem_.param_dtype);
-      if (const auto batches = layer.num_batches_tracked()) step.num_batches_tracked = static_cast<double>(*batches);
+      if (const auto batches = layer.num_batches_tracked())
+        step.num_batches_tracked = static_cast<double>(*batches);
       trace_.steps.push_back(std::move(step));
     }
     return std::move(trace_);
@@ -128,13 +156,27 @@ class Game {
   void take(std::size_t i, StepTrace& step) {
     switch (problem_.run[i].op) {
       case Op::train:
-      case Op::eval: forward(i, step); break;
-      case Op::backward: backward(i, step); break;
-      case Op::reset_stats: settle(layer_.reset_running_stats(), step); break;
-      case Op::reset_params: settle(layer_.reset_parameters(), step); break;
-      case Op::save_load: save_load(step); break;
-      case Op::track_off: layer_.set_track_running_stats(false); break;
-      case Op::track_on: layer_.set_track_running_stats(true); break;
+      case Op::eval:
+        forward(i, step);
+        break;
+      case Op::backward:
+        backward(i, step);
+        break;
+      case Op::reset_stats:
+        settle(layer_.reset_running_stats(), step);
+        break;
+      case Op::reset_params:
+        settle(layer_.reset_parameters(), step);
+        break;
+      case Op::save_load:
+        save_load(step);
+        break;
+      case Op::track_off:
+        layer_.set_track_running_stats(false);
+        break;
+      case Op::track_on:
+        layer_.set_track_running_stats(true);
+        break;
     }
   }
 
@@ -148,7 +190,9 @@ class Game {
   /// As settle(), and looks at the memory of the call.
   bool settle_call(Status status, StepTrace& step) {
     const bool accepted = settle(status, step);
-    if (const std::string harm = accepted ? arena_.harm() : arena_.harm_after_refusal(); !harm.empty()) stop(Outcome::memory, harm);
+    if (const std::string harm = accepted ? arena_.harm() : arena_.harm_after_refusal();
+        !harm.empty())
+      stop(Outcome::memory, harm);
     return accepted;
   }
 
@@ -156,32 +200,38 @@ class Game {
     const Shape shape = problem_.shape.with_batch(batch_of(problem_, i));
     layer_.train(problem_.run[i].op == Op::train);
     arena_.begin(case_);
-    const Placed& x = arena_.tensor(exec_.inplace ? Use::inout : Use::in, "x", shape, problem_.dtype, exec_.x, &inputs_.step[i]);
-    const Placed& y = exec_.inplace ? x : arena_.tensor(Use::out, "y", shape, problem_.dtype, exec_.y);
+    const Placed& x = arena_.tensor(exec_.inplace ? Use::inout : Use::in, "x", shape,
+                                    problem_.dtype, exec_.x, &inputs_.step[i]);
+    const Placed& y =
+        exec_.inplace ? x : arena_.tensor(Use::out, "y", shape, problem_.dtype, exec_.y);
     std::optional<BatchNorm> before;
     if (exec_.strided_params) before.emplace(layer_);
     if (!settle_call(layer_.forward(context_, view(x), view(y)), step)) return;
     step.y = arena_.read(y);
     last_ = i;
-    if (shape.numel() != 0 && (problem_.run[i].op == Op::train || !layer_.options().track_running_stats)) {
+    if (shape.numel() != 0 &&
+        (problem_.run[i].op == Op::train || !layer_.options().track_running_stats)) {
       step.save_mean = values_of(layer_.saved_mean(), Dtype::f64);
       step.save_invstd = values_of(layer_.saved_invstd(), Dtype::f64);
     }
     if (before && trace_.outcome == Outcome::played) compare_functions(i, shape, *before, step);
   }
 
-  const Placed& parameter(Use use, std::string_view name, const ConstVector& v, std::vector<double>& values) {
+  const Placed& parameter(Use use, std::string_view name, const ConstVector& v,
+                          std::vector<double>& values) {
     values = values_of(v, problem_.param_dtype);
     return arena_.vector(use, name, problem_.shape.c, problem_.param_dtype, &values);
   }
 
   // The functions over strided vectors must give the layer's bits.
-  void compare_functions(std::size_t i, const Shape& shape, const BatchNorm& before, const StepTrace& step) {
+  void compare_functions(std::size_t i, const Shape& shape, const BatchNorm& before,
+                         const StepTrace& step) {
     arena_.begin(case_);
     const Placed& x = arena_.tensor(Use::in, "x", shape, problem_.dtype, exec_.x, &inputs_.step[i]);
     const Placed& y = arena_.tensor(Use::out, "y", shape, problem_.dtype, exec_.y);
     const bool batch = problem_.run[i].op == Op::train || !before.options().track_running_stats;
-    const bool update = problem_.run[i].op == Op::train && before.options().track_running_stats && before.running_mean().present();
+    const bool update = problem_.run[i].op == Op::train && before.options().track_running_stats &&
+                        before.running_mean().present();
     std::vector<double> weight, bias, mean, var;
     ConstVector w, b;
     Vector rm, rv;
@@ -198,32 +248,53 @@ class Game {
     if (batch) {
       const auto counted = before.num_batches_tracked().value_or(0) + 1;
       const auto momentum = before.options().momentum;
-      ForwardTraining args{view(x), w, b, rm, rv, momentum ? *momentum : 1 / static_cast<double>(counted), problem_.eps, view(y), {}, {}};
+      ForwardTraining args{view(x),
+                           w,
+                           b,
+                           rm,
+                           rv,
+                           momentum ? *momentum : 1 / static_cast<double>(counted),
+                           problem_.eps,
+                           view(y),
+                           {},
+                           {}};
       status = forward_training(context_, args);
     } else {
       status = forward_inference(context_, {view(x), w, b, rm, rv, problem_.eps, view(y)});
     }
-    if (!status.ok()) return stop(Outcome::failed, std::string("the functions refuse what the layer accepts: ") + status.message());
+    if (!status.ok())
+      return stop(Outcome::failed,
+                  std::string("the functions refuse what the layer accepts: ") + status.message());
     if (const std::string harm = arena_.harm(); !harm.empty()) return stop(Outcome::memory, harm);
     const BatchNorm& layer = layer_;
-    const bool same = same_bits(arena_.read(y), step.y) &&
-                      (!update || (same_bits(arena_.read(*pm), values_of(layer.running_mean(), problem_.param_dtype)) &&
-                                   same_bits(arena_.read(*pv), values_of(layer.running_var(), problem_.param_dtype))));
-    if (!same) stop(Outcome::failed, "the functions over strided vectors and the layer give different bits");
+    const bool same =
+        same_bits(arena_.read(y), step.y) &&
+        (!update ||
+         (same_bits(arena_.read(*pm), values_of(layer.running_mean(), problem_.param_dtype)) &&
+          same_bits(arena_.read(*pv), values_of(layer.running_var(), problem_.param_dtype))));
+    if (!same)
+      stop(Outcome::failed, "the functions over strided vectors and the layer give different bits");
   }
 
   void backward(std::size_t i, StepTrace& step) {
     const Shape shape = problem_.shape.with_batch(batch_of(problem_, i));
     arena_.begin(case_);
-    // Before any forward, and for another batch size, x has no data of its own: the offered dy stands for it.
+    // Before any forward, and for another batch size, x has no data of its own: the offered dy
+    // stands for it.
     const bool fits = last_ && batch_of(problem_, *last_) == shape.n;
-    const Placed& x = arena_.tensor(Use::in, "x", shape, problem_.dtype, exec_.x, fits ? &inputs_.step[*last_] : &inputs_.step[i]);
+    const Placed& x = arena_.tensor(Use::in, "x", shape, problem_.dtype, exec_.x,
+                                    fits ? &inputs_.step[*last_] : &inputs_.step[i]);
     const bool inplace = exec_.inplace && exec_.dy == exec_.dx;
-    const Placed& dy = arena_.tensor(inplace ? Use::inout : Use::in, "dy", shape, problem_.dtype, exec_.dy, &inputs_.step[i]);
-    const Placed& dx = inplace ? dy : arena_.tensor(Use::out, "dx", shape, problem_.dtype, exec_.dx);
+    const Placed& dy = arena_.tensor(inplace ? Use::inout : Use::in, "dy", shape, problem_.dtype,
+                                     exec_.dy, &inputs_.step[i]);
+    const Placed& dx =
+        inplace ? dy : arena_.tensor(Use::out, "dx", shape, problem_.dtype, exec_.dx);
     const Placed& dweight = arena_.vector(Use::out, "dweight", shape.c, problem_.param_dtype);
     const Placed& dbias = arena_.vector(Use::out, "dbias", shape.c, problem_.param_dtype);
-    if (!settle_call(layer_.backward(context_, view(dy), view(x), view(dx), vector_view(dweight), vector_view(dbias)), step)) return;
+    if (!settle_call(layer_.backward(context_, view(dy), view(x), view(dx), vector_view(dweight),
+                                     vector_view(dbias)),
+                     step))
+      return;
     step.dx = arena_.read(dx);
     step.dweight = arena_.read(dweight);
     step.dbias = arena_.read(dbias);
@@ -236,17 +307,24 @@ class Game {
       std::vector<std::byte> bytes;
     };
     const BatchNorm& layer = layer_;
-    std::array<Kept, 4> kept{Kept{layer_.weight(), {}, {}}, Kept{layer_.bias(), {}, {}}, Kept{layer_.running_mean(), {}, {}}, Kept{layer_.running_var(), {}, {}}};
+    std::array<Kept, 4> kept{Kept{layer_.weight(), {}, {}}, Kept{layer_.bias(), {}, {}},
+                             Kept{layer_.running_mean(), {}, {}},
+                             Kept{layer_.running_var(), {}, {}}};
     for (Kept& k : kept) {
       k.values = values_of(k.v, problem_.param_dtype);
       k.bytes.resize(k.values.size() * size_of(problem_.param_dtype) + 1);
-      for (std::size_t c = 0; c < k.values.size(); ++c) store(problem_.param_dtype, k.values[c], k.bytes.data() + c * size_of(problem_.param_dtype));
-      assign(k.v, problem_.param_dtype, std::vector<double>(k.values.size(), -77));  // what is not loaded back shows
+      for (std::size_t c = 0; c < k.values.size(); ++c)
+        store(problem_.param_dtype, k.values[c],
+              k.bytes.data() + c * size_of(problem_.param_dtype));
+      assign(k.v, problem_.param_dtype,
+             std::vector<double>(k.values.size(), -77));  // what is not loaded back shows
     }
     const auto saved = [&](const Kept& k) {
       return k.v.present() ? ConstVector{k.bytes.data(), k.v.dtype, k.v.size, 1} : ConstVector{};
     };
-    settle(layer_.load({saved(kept[0]), saved(kept[1]), saved(kept[2]), saved(kept[3]), layer.num_batches_tracked()}), step);
+    settle(layer_.load({saved(kept[0]), saved(kept[1]), saved(kept[2]), saved(kept[3]),
+                        layer.num_batches_tracked()}),
+           step);
   }
 
   Arena& arena_;
@@ -266,7 +344,9 @@ class Truenorm final : public Player {
 
   Unsupported unsupported(const Problem&, const Exec& exec) const override {
     const IsaList isas = available_isas();
-    if (exec.isa == Isa::best || std::find(isas.begin(), isas.end(), isa_of(exec.isa)) != isas.end()) return {};
+    if (exec.isa == Isa::best ||
+        std::find(isas.begin(), isas.end(), isa_of(exec.isa)) != isas.end())
+      return {};
     return std::string("this machine or build has no ") + std::string(oracle::name(exec.isa));
   }
 
@@ -278,11 +358,14 @@ class Truenorm final : public Player {
     std::int64_t largest = p.shape.n;
     for (std::size_t i = 0; i < p.run.size(); ++i) largest = std::max(largest, batch_of(p, i));
     const double n = static_cast<double>(p.shape.with_batch(largest).per_channel());
-    // Contiguous or packed runs: blocks of up to 4096 f32 (2048 f64) values in 64 (32) chains, which six (five) levels add up; at most 5 + 2^17/985
-    // blocks to a task of 2^17 values. Channels innermost: blocks of 64 rows, one chain a channel; at most 32 tasks. Blocks and tasks merge in double.
+    // Contiguous or packed runs: blocks of up to 4096 f32 (2048 f64) values in 64 (32) chains,
+    // which six (five) levels add up; at most 5 + 2^17/985 blocks to a task of 2^17 values.
+    // Channels innermost: blocks of 64 rows, one chain a channel; at most 32 tasks. Blocks and
+    // tasks merge in double.
     const double lanes = wide ? 32 : 64, levels = wide ? 5 : 6;
     const bool rows = exec.x == Layout::nhwc || p.shape.plane() == 1;
-    const double run_chain = std::ceil(std::min(n, 64 * lanes) / lanes) + levels, run_merges = 5 + std::min(n, 0x1p17) / 985 + std::ceil(n / 0x1p17);
+    const double run_chain = std::ceil(std::min(n, 64 * lanes) / lanes) + levels,
+                 run_merges = 5 + std::min(n, 0x1p17) / 985 + std::ceil(n / 0x1p17);
     const double row_chain = std::min(n, 64.0), row_merges = n / 64 + std::min(n / 256, 32.0) + 1;
     const double merges = n <= 64 ? 1 : std::max(run_merges, rows ? row_merges : 0);
     const double chain = std::max(run_chain, rows ? row_chain : 0) + (wide ? merges : 0);
@@ -300,8 +383,8 @@ class Truenorm final : public Player {
     c.invstd_unit = c.eval_invstd_unit = 4 * kU64;
     c.unit = u;
     const bool fma = has_fma(exec.isa == Isa::best ? *available_isas().begin() : isa_of(exec.isa));
-    if (!fma) c.square.chain += 1;       // the square itself
-    c.forward_roundings = fma ? 2 : 3;   // x - mean, invstd*weight; the product
+    if (!fma) c.square.chain += 1;      // the square itself
+    c.forward_roundings = fma ? 2 : 3;  // x - mean, invstd*weight; the product
     c.bias_roundings = 1;
     c.backward_roundings = fma ? 3 : 5;  // x - mean, its coefficient, the inner sum; two products
     c.save_unit = kU64;
@@ -309,7 +392,9 @@ class Truenorm final : public Player {
     return c;
   }
 
-  Trace play(const Case& c, const Inputs& inputs) override { return Game(arena_, c, inputs).play(); }
+  Trace play(const Case& c, const Inputs& inputs) override {
+    return Game(arena_, c, inputs).play();
+  }
 
  private:
   Arena arena_;
