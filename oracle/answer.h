@@ -30,8 +30,8 @@ std::string_view name(Output);
 
 /// What may stand in an element.
 enum class Kind : std::uint8_t {
-  finite,  // within radius of mid; where |mid| + radius passes the largest finite value, the Inf of
-           // that sign too
+  finite,  // within radius of mid; the Inf of either side too where the ball passes the largest
+           // finite value on that side
   nan,
   pos_inf,
   neg_inf,

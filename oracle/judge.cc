@@ -24,10 +24,11 @@ double score_of(const Balls& balls, std::size_t i, double got) {
       break;
   }
   const double mid = balls.mid[i], radius = balls.radius[i];
-  if (std::isinf(got))
-    return std::signbit(got) == std::signbit(mid) && std::abs(mid) + radius >= balls.max_finite
-               ? 0
-               : kInf;
+  if (std::isinf(got)) {
+    const double end =
+        got > 0 ? mid + radius : radius - mid;  // of the ball, on the side of the Inf
+    return end >= balls.max_finite ? 0 : kInf;
+  }
   const double distance = std::abs((got - mid) - (balls.low.empty() ? 0 : balls.low[i]));
   const bool inside = distance <= radius;
   if (std::isnan(distance)) return kInf;

@@ -18,7 +18,8 @@ int serve(Player&, int in, int out);
 
 /// The parent's side. Starts `argv` on first use and again after each death. unsupported() and
 /// contract() are asked of the worker, too, so the parent needs nothing of the player's library.
-/// One conversation at a time: not thread-safe; use one RemotePlayer a thread.
+/// One conversation at a time: not thread-safe; use one RemotePlayer a thread, and let that
+/// thread live as long (on Linux the worker ends with the thread that started it).
 class RemotePlayer final : public Player {
  public:
   explicit RemotePlayer(std::vector<std::string> argv,

@@ -198,5 +198,20 @@ TEST(Overflow, AnInfIsRightWhereTheValueLeavesTheDtype) {
   EXPECT_EQ(judge(t, a).result, Result::fail);
 }
 
+TEST(Overflow, ABallThatPassesBothEndsTakesEitherInf) {
+  const Case c = parse("tn1 n4c2 f16 run=T x=normal(0,1) seed=1");
+  const Inputs in = make_inputs(c);
+  Model<double> model;
+  Answer a = answer(c.problem, in, model.contract(c.problem, {}));
+  Trace t = model.play(c, in);
+  for (const double inf : {kInf, -kInf}) {
+    t.steps[0].y[0] = inf;
+    EXPECT_EQ(judge(t, a).result, Result::fail);
+    Answer wide = a;
+    wide.steps[0].y.radius[0] = 1e6;
+    EXPECT_EQ(judge(t, wide).result, Result::pass);
+  }
+}
+
 }  // namespace
 }  // namespace truenorm::oracle

@@ -236,7 +236,9 @@ void Walk::evaluate(std::size_t index, const Shape& shape, StepAnswer& answer) {
     last_->mean[i] = running_mean_[i];
     last_->invstd[i] = inverse_std(running_var_[i], problem_.eps, contract_->eps_unit,
                                    contract_->eval_invstd_unit, false);
-    if (last_->invstd[i].kind == Kind::finite && last_->invstd[i].upper() > contract_->overflow())
+    const double largest =
+        std::max(last_->invstd[i].upper(), running_var_[i].upper() + std::abs(problem_.eps));
+    if (last_->invstd[i].kind == Kind::finite && largest > contract_->overflow())
       last_->invstd[i].kind = Kind::any;
   }
   transform(index, shape, std::vector<double>(channels), answer);
