@@ -36,12 +36,9 @@ Answer answer(const Problem& problem, const Inputs& inputs, const Contract& cont
 
 std::vector<Term> explain(const Problem& problem, const Inputs& inputs, const Contract& contract,
                           std::size_t step, Output output, std::size_t element) {
-  exact::Probe probe{step, output, element, {}};
+  exact::Probe probe{output, element, {}};
   exact::Walk walk(problem, &inputs, &contract, &probe);
-  for (std::size_t i = 0; i <= step && i < problem.run.size(); ++i) {
-    probe.terms.clear();
-    walk.step(i);
-  }
+  for (std::size_t i = 0; i <= step && i < problem.run.size(); ++i) walk.step(i);
   return probe.terms;
 }
 

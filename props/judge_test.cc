@@ -65,7 +65,8 @@ TEST(Reference, ExplainsTheWholeRadius) {
   const Answer a = answer(c.problem, in, contract);
   for (const auto& [step, output, element] :
        {std::tuple{0U, Output::y, 11U}, std::tuple{1U, Output::dx, 40U},
-        std::tuple{1U, Output::dweight, 2U}}) {
+        std::tuple{1U, Output::dweight, 2U}, std::tuple{0U, Output::running_var, 1U},
+        std::tuple{1U, Output::running_mean, 0U}}) {
     double sum = 0;
     for (const Term& term : explain(c.problem, in, contract, step, output, element))
       sum += term.value;

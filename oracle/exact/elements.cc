@@ -9,11 +9,6 @@ namespace {
 
 double total(const Element& e) { return std::accumulate(e.terms.begin(), e.terms.end(), 0.0); }
 
-/// Rounding into memory: none beyond the arithmetic's own where both have one precision.
-double store_term(const Format& f, double unit, double size) {
-  return f.unit > unit ? store_error(f, size) : f.min_positive;
-}
-
 Element straddle() {
   Element e;
   e.kind = Kind::any;

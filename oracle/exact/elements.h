@@ -19,6 +19,11 @@ struct Element {
 /// must overflow.
 void finish(Element&, DD mid, const Format&);
 
+/// Rounding into memory: none beyond the arithmetic's own where both have one precision.
+inline double store_term(const Format& f, double unit, double size) {
+  return f.unit > unit ? store_error(f, size) : f.min_positive;
+}
+
 /// y = (x - mean)*invstd*weight + bias over one channel.
 struct Forward {
   static constexpr std::array<std::string_view, 8> kTerms{"error of the mean",

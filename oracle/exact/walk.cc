@@ -29,14 +29,13 @@ double ieee(const Ball& ball) {
 }
 
 /// A statistic as it is stored and judged.
-Element stored(const Ball& ball, double unit, const Format& format, double carried = 0) {
+Element stored(const Ball& ball, double unit, const Format& format) {
   Element e;
   e.kind = ball.kind;
   e.scale = std::max(ball.scale, std::abs(ball.mid.hi));
   if (ball.kind != Kind::finite) return e;
-  e.terms[0] = ball.radius - carried;
-  e.terms[2] = carried;
-  e.terms[3] = format.unit > unit ? store_error(format, ball.upper()) : format.min_positive / 2;
+  e.terms[0] = ball.radius;
+  e.terms[3] = store_term(format, unit, ball.upper());
   finish(e, ball.mid, format);
   return e;
 }
@@ -87,7 +86,14 @@ void Walk::push(Balls& balls, Output output, const Element& e,
   balls.kind[i] = e.kind;
   balls.scale[i] = e.scale;
   if (!balls.low.empty()) balls.low[i] = e.low;
-  if (!probe_ || probe_->output != output || probe_->element != i || e.kind != Kind::finite) return;
+  note(output, i, e, names);
+}
+
+void Walk::note(Output output, std::size_t element, const Element& e,
+                const std::array<std::string_view, 8>& names) {
+  if (!probe_ || probe_->output != output || probe_->element != element) return;
+  probe_->terms.clear();
+  if (e.kind != Kind::finite) return;
   for (std::size_t t = 0; t < e.terms.size(); ++t)
     if (!names[t].empty()) probe_->terms.push_back({std::string(names[t]), e.terms[t]});
 }
@@ -153,6 +159,7 @@ StepAnswer Walk::step(std::size_t index) {
 
 void Walk::reset_stats() {
   if (!track_ || !buffers_) return;
+  if (probe_) probe_->terms.clear();
   batches_ = 0;
   for (Ball& ball : running_mean_) ball = {};
   for (Ball& ball : running_var_) ball = {1};
@@ -271,7 +278,8 @@ void Walk::transform(std::size_t index, const Shape& shape, const std::vector<do
 void Walk::update_running(std::size_t channel, const Statistics& statistics, double count,
                           double factor) {
   const Contract& c = *contract_;
-  const auto update = [&](Ball& running, const Ball& stat, double scale, int roundings) {
+  const auto update = [&](Output output, Ball& running, const Ball& stat, double scale,
+                          int roundings) {
     if (stat.kind == Kind::any || running.kind == Kind::any) {
       running = {0, 0, Kind::any};
       return;
@@ -283,21 +291,26 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
     }
     const DD part = DD(factor) * stat.mid * (DD(count) / DD(count - (scale == 1 ? 0 : 1)));
     const DD rest = (DD(1) - DD(factor)) * running.mid;
-    Ball next{
-        part + rest, 0, Kind::finite,
-        std::max({stat.scale, std::abs(stat.mid.hi), running.scale, std::abs(running.mid.hi)})};
+    Element next;
+    next.scale =
+        std::max({stat.scale, std::abs(stat.mid.hi), running.scale, std::abs(running.mid.hi)});
     const double fresh = std::abs(factor) * scale * stat.radius,
                  carried = std::abs(1 - factor) * running.radius;
     const double size = std::abs(part.hi) + fresh + std::abs(rest.hi) + carried;
     const double factors =
-        c.factor_unit * std::abs(factor) * (scale * stat.upper() + running.upper()) +
-        c.factor_unit * (std::abs(rest.hi) + carried);
-    next.radius = fresh + carried + factors + gamma(roundings, c.run_unit) * size +
-                  4 * (1 + std::abs(factor)) * c.underflow();
-    running = ball_of(stored(next, c.run_unit, param_, carried));
+        c.factor_unit *
+        (std::abs(factor) * (scale * stat.upper() + running.upper()) + std::abs(rest.hi) + carried);
+    next.terms[0] = fresh;
+    next.terms[1] =
+        factors + gamma(roundings, c.run_unit) * size + 4 * (1 + std::abs(factor)) * c.underflow();
+    next.terms[2] = carried;
+    next.terms[3] = store_term(param_, c.run_unit, size + factors);
+    finish(next, part + rest, param_);
+    note(output, channel, next, kStatTerms);
+    running = ball_of(next);
   };
-  update(running_mean_[channel], statistics.mean, 1, 3);
-  update(running_var_[channel], statistics.var, count / (count - 1), 5);
+  update(Output::running_mean, running_mean_[channel], statistics.mean, 1, 3);
+  update(Output::running_var, running_var_[channel], statistics.var, count / (count - 1), 5);
 }
 
 void Walk::backward(std::size_t index, StepAnswer& answer) {

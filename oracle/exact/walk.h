@@ -10,9 +10,8 @@
 
 namespace truenorm::oracle::exact {
 
-/// One element to explain: its terms are copied out as it is computed.
+/// One element to explain: its terms are copied out whenever it is computed, the last time stands.
 struct Probe {
-  std::size_t step;
   Output output;
   std::size_t element;
   std::vector<Term> terms;
@@ -42,6 +41,8 @@ class Walk {
   void update_running(std::size_t channel, const Statistics&, double count, double factor);
   void reset_stats();
   void state(StepAnswer&) const;
+  void note(Output, std::size_t element, const Element&,
+            const std::array<std::string_view, 8>& names);
   void push(Balls&, Output, const Element&, const std::array<std::string_view, 8>& names);
   bool uses_batch(Op op) const { return op == Op::train || !track_; }
 
