@@ -1,11 +1,12 @@
-// A whole BatchNorm layer in C++ for Truenorm to judge: float data, dense or strided, its own
-// state.
+// A whole BatchNorm layer in C++ for Truenorm to judge: float data, dense or strided, its
+// own state.
 //
 //   truenorm conform --subject build/libexample_layer.so
 #include <truenorm_plugin.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <map>
 #include <new>
 #include <string>
