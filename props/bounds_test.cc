@@ -57,11 +57,11 @@ std::size_t expect_honest_passes(std::size_t count) {
 }
 
 TEST(Bounds, HonestDoubleArithmeticPasses) {
-  EXPECT_LT(expect_honest_passes<double>(50'000) * 20, 50'000U) << "more than 5 % prove nothing";
+  EXPECT_LT(expect_honest_passes<double>(100'000) * 20, 100'000U) << "more than 5 % prove nothing";
 }
 // Plain float sums are so poor on ill-conditioned data that many of their balls are wide: no limit
 // on the hollow here.
-TEST(Bounds, HonestFloatArithmeticPasses) { expect_honest_passes<float>(50'000); }
+TEST(Bounds, HonestFloatArithmeticPasses) { expect_honest_passes<float>(100'000); }
 
 /// How many of 2,000 sampled cases convict a defect, judged by the contract of the honest model.
 template <class Real>
