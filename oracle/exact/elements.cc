@@ -73,7 +73,7 @@ Element Forward::at(double x) const {
   const double x_part = std::abs(x) * a, m_part = mean.upper() * a;
   e.terms[0] = a * mean.radius;
   e.terms[1] = std::abs(distance.hi) * w * invstd.radius;
-  e.terms[2] = gamma(c.forward_roundings, c.unit) * d * a;
+  e.terms[2] = growth * d * a;
   e.terms[3] = c.bias_roundings * c.unit * (std::abs(bias) + c.pivot_unit * m_part);
   if (c.folded)
     e.terms[3] += c.unit * (x_part + m_part +
@@ -108,7 +108,7 @@ Element Backward::at(double x, double dy) const {
   if (!training) {
     const DD mid = wide ? DD(dy) * DD(weight) * invstd.mid : DD(dy * weight * invstd.mid.hi);
     e.terms[1] = g * w * invstd.radius;
-    e.terms[2] = gamma(c.eval_backward_roundings, c.unit) * g * w * s;
+    e.terms[2] = eval_growth * g * w * s;
     e.terms[5] = c.underflow() * (1 + g + w + s);
     if (std::max({g * w, g * s, w * s}) > c.overflow() / 2) return straddle();
     e.terms[7] = store_term(format, c.unit, std::abs(mid.hi) + total(e));
@@ -143,7 +143,7 @@ Element Backward::at(double x, double dy) const {
   e.terms[0] = slope * mean.radius;
   e.terms[1] = (std::abs(dy - dy_sum.mid.hi / count) * w * invstd.radius) +
                slope * std::abs(distance.hi) * cubed;
-  e.terms[2] = gamma(c.backward_roundings, c.unit) * (t1 + t2 + t3);
+  e.terms[2] = growth * (t1 + t2 + t3);
   e.terms[3] = a * dy_sum.radius / count;
   e.terms[4] = a * s * s * d * dot.radius / count;
   if (!wide) e.terms[2] += 8 * kU64 * (t1 + t2 + t3);  // the reference itself finishes in double

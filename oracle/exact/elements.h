@@ -38,6 +38,7 @@ struct Forward {
   double weight = 1, bias = 0;
   double sigma = 0;   // of the batch; 0 in evaluation
   bool wide = false;  // elements in double-double (f64 data)
+  double growth = 0;  // gamma of the roundings of the product
   Format format;      // of y
   const Contract& contract;
 
@@ -58,6 +59,7 @@ struct Backward {
   double weight = 1;
   double count = 1;
   bool wide = false;
+  double growth = 0, eval_growth = 0;  // gamma of the roundings of a term
   Format format;
   const Contract& contract;
 

@@ -255,17 +255,18 @@ void Walk::transform(std::size_t index, const Shape& shape, const std::vector<do
                      StepAnswer& answer) {
   const std::int64_t plane = shape.plane();
   const std::vector<double>& x = inputs_->step[index];
-  for (std::int64_t n = 0; n < shape.n; ++n) {
-    for (std::int64_t i = 0; i < shape.c; ++i) {
-      const auto c = static_cast<std::size_t>(i);
-      const Forward element{last_->mean[c],
-                            last_->invstd[c],
-                            weight_.empty() ? 1 : weight_[c],
-                            bias_.empty() ? 0 : bias_[c],
-                            sigma[c],
-                            problem_.dtype == Dtype::f64,
-                            data_,
-                            *contract_};
+  for (std::int64_t i = 0; i < shape.c; ++i) {
+    const auto c = static_cast<std::size_t>(i);
+    const Forward element{last_->mean[c],
+                          last_->invstd[c],
+                          weight_.empty() ? 1 : weight_[c],
+                          bias_.empty() ? 0 : bias_[c],
+                          sigma[c],
+                          problem_.dtype == Dtype::f64,
+                          gamma(contract_->forward_roundings, contract_->unit),
+                          data_,
+                          *contract_};
+    for (std::int64_t n = 0; n < shape.n; ++n) {
       index_ = static_cast<std::size_t>((n * shape.c + i) * plane);
       for (std::int64_t s = 0; s < plane; ++s)
         push(answer.y, Output::y, element.at(x[index_]), Forward::kTerms);
@@ -360,6 +361,8 @@ void Walk::backward(std::size_t index, StepAnswer& answer) {
                            last_->weight.empty() ? 1 : last_->weight[k],
                            static_cast<double>(shape.per_channel()),
                            problem_.dtype == Dtype::f64,
+                           gamma(c.backward_roundings, c.unit),
+                           gamma(c.eval_backward_roundings, c.unit),
                            data_,
                            c};
     for (std::int64_t n = 0; n < shape.n; ++n) {
