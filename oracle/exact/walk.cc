@@ -305,8 +305,10 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
     next.terms[1] =
         factors + gamma(roundings, c.run_unit) * size + 4 * (1 + std::abs(factor)) * c.underflow();
     next.terms[2] = carried;
-    next.terms[3] = store_term(param_, c.run_unit, size + factors);
-    finish(next, part + rest, param_);
+    const DD sum = part + rest;
+    next.terms[3] =
+        store_term(param_, c.run_unit, std::abs(sum.hi) + next.terms[0] + next.terms[1] + carried);
+    finish(next, sum, param_);
     note(output, channel, next, kStatTerms);
     running = ball_of(next);
   };
