@@ -293,8 +293,6 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
     const DD part = DD(factor) * stat.mid * (DD(count) / DD(count - (scale == 1 ? 0 : 1)));
     const DD rest = (DD(1) - DD(factor)) * running.mid;
     Element next;
-    next.scale =
-        std::max({stat.scale, std::abs(stat.mid.hi), running.scale, std::abs(running.mid.hi)});
     const double fresh = std::abs(factor) * scale * stat.radius,
                  carried = std::abs(1 - factor) * running.radius;
     const double size = std::abs(part.hi) + fresh + std::abs(rest.hi) + carried;
@@ -306,6 +304,8 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
         factors + gamma(roundings, c.run_unit) * size + 4 * (1 + std::abs(factor)) * c.underflow();
     next.terms[2] = carried;
     const DD sum = part + rest;
+    next.scale = std::max({stat.scale, std::abs(stat.mid.hi), running.scale,
+                           std::abs(running.mid.hi), std::abs(sum.hi)});
     next.terms[3] =
         store_term(param_, c.run_unit, std::abs(sum.hi) + next.terms[0] + next.terms[1] + carried);
     finish(next, sum, param_);
