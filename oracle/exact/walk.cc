@@ -276,6 +276,7 @@ void Walk::transform(std::size_t index, const Shape& shape, const std::vector<do
 
 // running = factor*stat + (1 - factor)*running, with the unbiased variance. One rounding each for
 // factor, 1 - factor, two products, the sum; two more for var*n/(n-1). Higham 2002, Lemma 3.1.
+// Each of the two products, and each of the two behind factor, may underflow by half a spacing.
 void Walk::update_running(std::size_t channel, const Statistics& statistics, double count,
                           double factor) {
   const Contract& c = *contract_;
@@ -301,7 +302,7 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
         (std::abs(factor) * (scale * stat.upper() + running.upper()) + std::abs(rest.hi) + carried);
     next.terms[0] = fresh;
     next.terms[1] =
-        factors + gamma(roundings, c.run_unit) * size + 4 * (1 + std::abs(factor)) * c.underflow();
+        factors + gamma(roundings, c.run_unit) * size + (1 + std::abs(factor)) * c.underflow();
     next.terms[2] = carried;
     const DD sum = part + rest;
     next.scale = std::max({stat.scale, std::abs(stat.mid.hi), running.scale,
