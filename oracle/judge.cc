@@ -79,7 +79,7 @@ class Judging {
       best = std::max(best, score);
       if (score > v_.score || v_.elements == 0) {
         v_.score = score;
-        v_.worst = {step, output, i, got[i], balls.mid[i], balls.radius[i]};
+        v_.worst = {step, output, i, got[i], balls.mid[i], balls.radius[i], balls.kind[i]};
       }
       ++v_.elements;
       v_.vacuous += vacuous;

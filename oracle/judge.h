@@ -25,6 +25,7 @@ struct Where {
   Output output = Output::y;
   std::size_t element = 0;
   double got = 0, mid = 0, radius = 0;
+  Kind kind = Kind::finite;  // what should stand there, where it is not the ball
 };
 
 struct Verdict {
