@@ -1,9 +1,12 @@
 // The same bits: from run to run, on any number of threads, on every instruction set with FMA, at
 // any alignment, in place or not, and with other contexts at work beside.
+#include <omp.h>
 #include <truenorm/batch_norm.h>
 
 #include <algorithm>
+#include <cfenv>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <thread>
 
@@ -225,6 +228,30 @@ TEST(Determinism, ContextsWorkAtTheSameTime) {
     });
   for (std::thread& t : threads) t.join();
   for (const auto& result : got) EXPECT_TRUE(equal(result, want));
+}
+
+// Else the tests above compare one thread with itself.
+TEST(Determinism, ThreadsAreReallyMoreThanOne) {
+  const std::filesystem::path tasks = "/proc/self/task";
+  if (!std::filesystem::exists(tasks)) GTEST_SKIP() << "this system does not list threads";
+  if (omp_get_thread_limit() < 2) GTEST_SKIP() << "OpenMP is held to one thread";
+  Context context(4);
+  step(context, 1);
+  const std::filesystem::directory_iterator first(tasks);
+  EXPECT_GE(std::distance(begin(first), end(first)), 2);
+}
+
+// The threads of the pool have been made under another rounding than the caller's.
+TEST(Determinism, UnderTheCallersRounding) {
+  Context one(1), four(4);
+  const std::vector<float> nearest = step(four, 1);
+  ASSERT_EQ(std::fesetround(FE_UPWARD), 0);
+  const std::vector<float> alone = step(one, 1), together = step(four, 1);
+  EXPECT_EQ(std::fegetround(), FE_UPWARD);
+  ASSERT_EQ(std::fesetround(FE_TONEAREST), 0);
+  EXPECT_FALSE(equal(alone, nearest)) << "the rounding does not show";
+  EXPECT_TRUE(equal(together, alone));
+  EXPECT_TRUE(equal(step(four, 1), nearest));
 }
 
 }  // namespace
