@@ -314,6 +314,22 @@ TEST(Layer, AStateGoesIntoAnotherLayer) {
   EXPECT_TRUE(bytes_of(layer) == before) << "its own state";
 }
 
+TEST(Layer, LoadsItsOwnValuesInAnotherOrder) {
+  BatchNorm layer = make_layer();
+  const auto weight = values_of(layer.weight()), bias = values_of(layer.bias());
+  const void* const place = layer.weight().data;
+  State state = layer.state();
+  std::swap(state.weight, state.bias);
+  ASSERT_TRUE(layer.load(state).ok());
+  EXPECT_EQ(values_of(layer.weight()), bias);
+  EXPECT_EQ(values_of(layer.bias()), weight);
+  EXPECT_EQ(layer.weight().data, place) << "views stay valid";
+  std::swap(state.weight, state.bias);
+  state.weight.stride = 0;
+  ASSERT_TRUE(layer.load(state).ok());
+  EXPECT_EQ(values_of(layer.weight()), std::vector<float>(kC, bias[0]));
+}
+
 TEST(Layer, LoadingTakesWhatTheLayerHasFromAnyStride) {
   BatchNorm layer({.num_features = kC, .affine = Affine::weight, .track_running_stats = false});
   std::vector<float> spread(3 * kC, -1);

@@ -239,6 +239,14 @@ void add_layers(Rows& rows, Call call) {
   add("a layer of too many features", {Code::overflow, Argument::num_features}, [](Scene& s) {
     s.layer.emplace(BatchNormOptions{.num_features = std::numeric_limits<std::int64_t>::max()});
   });
+  add("a layer of no data type", {Code::dtype_mismatch, Argument::layer}, [](Scene& s) {
+    s.layer.emplace(
+        BatchNormOptions{.num_features = Scene::kChannels, .dtype = static_cast<Dtype>(7)});
+  });
+  add("a layer of no known parameters", {Code::bad_value, Argument::layer}, [](Scene& s) {
+    s.layer.emplace(
+        BatchNormOptions{.num_features = Scene::kChannels, .affine = static_cast<Affine>(7)});
+  });
   add("a layer moved from", {Code::out_of_memory, Argument::layer},
       [](Scene& s) { const BatchNorm elsewhere = std::move(*s.layer); });
   const Status no_forward{Code::no_forward, Argument::layer};
@@ -259,6 +267,12 @@ void add_layers(Rows& rows, Call call) {
           s.layer->eval();
         });
   if (call != Call::layer_training) return;
+  add("as many batches as can be counted", {Code::overflow, Argument::num_batches_tracked},
+      [](Scene& s) {
+        State state = s.layer->state();
+        state.num_batches_tracked = std::numeric_limits<std::int64_t>::max();
+        EXPECT_TRUE(s.layer->load(state).ok());
+      });
   for (const auto& [what, which] : {std::pair{"weight", Argument::weight},
                                     {"bias", Argument::bias},
                                     {"running_mean", Argument::running_mean},
@@ -372,6 +386,9 @@ const std::vector<LoadRow>& load_rows() {
       {"no counter",
        {Code::missing_state, A::num_batches_tracked},
        [](State& s) { s.num_batches_tracked.reset(); }},
+      {"a negative counter",
+       {Code::bad_value, A::num_batches_tracked},
+       [](State& s) { s.num_batches_tracked = -1; }},
       {"weight of 5", {Code::bad_size, A::weight}, [](State& s) { s.weight.size = 5; }},
       {"bias of 3", {Code::bad_size, A::bias}, [](State& s) { s.bias.size = 3; }},
       {"mean of -1", {Code::bad_size, A::running_mean}, [](State& s) { s.running_mean.size = -1; }},
@@ -388,6 +405,17 @@ const std::vector<LoadRow>& load_rows() {
       {"var in f64",
        {Code::dtype_mismatch, A::running_var},
        [](State& s) { s.running_var.dtype = Dtype::f64; }},
+      {"weight one byte off",
+       {Code::misaligned, A::weight},
+       [](State& s) { s.weight.data = static_cast<const std::byte*>(s.weight.data) + 1; }},
+      {"weight too far", {Code::overflow, A::weight}, [](State& s) { s.weight.stride = kHuge; }},
+      {"bias too far", {Code::overflow, A::bias}, [](State& s) { s.bias.stride = kHuge; }},
+      {"mean too far",
+       {Code::overflow, A::running_mean},
+       [](State& s) { s.running_mean.stride = kHuge; }},
+      {"var too far",
+       {Code::overflow, A::running_var},
+       [](State& s) { s.running_var.stride = std::numeric_limits<std::int64_t>::max(); }},
       {"weight backwards", {Code::bad_stride, A::weight}, [](State& s) { s.weight.stride = -1; }},
       {"var backwards", {Code::bad_stride, A::running_var}, [](State& s) {
          s.running_var.stride = -1;

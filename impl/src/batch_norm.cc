@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <new>
 #include <utility>
 #include <vector>
@@ -99,7 +100,11 @@ std::unique_ptr<LayerState> make_state(const BatchNormOptions& options) {
 }  // namespace
 
 BatchNorm::BatchNorm(const BatchNormOptions& options) noexcept : options_(options) {
-  if (options.num_features < 0) {
+  if (static_cast<int>(options.dtype) > static_cast<int>(Dtype::f16)) {
+    status_ = {Code::dtype_mismatch, Argument::layer};
+  } else if (static_cast<int>(options.affine) > static_cast<int>(Affine::both)) {
+    status_ = {Code::bad_value, Argument::layer};
+  } else if (options.num_features < 0) {
     status_ = {Code::bad_size, Argument::num_features};
   } else if (options.num_features > max_features) {
     status_ = {Code::overflow, Argument::num_features};
@@ -201,8 +206,9 @@ Status BatchNorm::load(const State& source) noexcept {
     Argument argument;
     detail::Values& to;
     const ConstVector& from;
+    detail::Values values{};
   };
-  const std::array<Entry, 4> entries = {
+  std::array<Entry, 4> entries = {
       Entry{Argument::weight, state_->weight, source.weight},
       Entry{Argument::bias, state_->bias, source.bias},
       Entry{Argument::running_mean, state_->running_mean, source.running_mean},
@@ -211,17 +217,29 @@ Status BatchNorm::load(const State& source) noexcept {
     if (!e.to.present) continue;
     if (!e.from.present()) return {Code::missing_state, e.argument};
     if (e.from.dtype != state_->dtype) return {Code::dtype_mismatch, e.argument};
-    if (e.from.size != state_->features) return {Code::bad_size, e.argument};
-    if (e.from.stride < 0) return {Code::bad_stride, e.argument};
+    const Status status = detail::check_vector(e.argument, e.from, state_->features);
+    if (!status.ok()) return status;
   }
-  if (state_->batches && !source.num_batches_tracked) {
-    return {Code::missing_state, Argument::num_batches_tracked};
+  if (state_->batches) {
+    if (!source.num_batches_tracked) return {Code::missing_state, Argument::num_batches_tracked};
+    if (*source.num_batches_tracked < 0) return {Code::bad_value, Argument::num_batches_tracked};
   }
-  const auto bytes = static_cast<std::size_t>(size_of(state_->dtype));
+  // Gathered before anything is written: the source may be views of this very layer.
+  const Status status = guarded([&] {
+    const auto bytes = static_cast<std::size_t>(size_of(state_->dtype));
+    for (Entry& e : entries) {
+      if (!e.to.present) continue;
+      state_->make(e.values, state_->dtype);
+      for (std::int64_t c = 0; c < state_->features; ++c) {
+        const void* from = detail::at(state_->dtype, e.from.data, c * e.from.stride);
+        std::memcpy(detail::at(state_->dtype, e.values.bytes.data(), c), from, bytes);
+      }
+    }
+  });
+  if (!status.ok()) return status;
   for (const Entry& e : entries) {
-    for (std::int64_t c = 0; e.to.present && c < state_->features; ++c) {
-      const void* from = detail::at(state_->dtype, e.from.data, c * e.from.stride);
-      std::memmove(detail::at(state_->dtype, e.to.bytes.data(), c), from, bytes);
+    if (e.to.present) {
+      std::memcpy(e.to.bytes.data(), e.values.bytes.data(), e.values.bytes.size());
     }
   }
   if (state_->batches) state_->batches = source.num_batches_tracked;
@@ -241,6 +259,9 @@ Status BatchNorm::forward(Context& context, const ConstTensor& x, const Tensor& 
   }
 
   const bool tracks = s.training && options_.track_running_stats && s.batches.has_value();
+  if (tracks && *s.batches == std::numeric_limits<std::int64_t>::max()) {
+    return {Code::overflow, Argument::num_batches_tracked};
+  }
   detail::ForwardJob job;
   job.x = x;
   job.y = y;

@@ -34,6 +34,10 @@ struct BackwardJob {
 /// ok if x is well-formed and, for batch statistics, has more than one value per channel.
 [[nodiscard]] Status check_x(const ConstTensor& x, bool batch) noexcept;
 
+/// ok if `v`, which is present, is well-formed and has `size` elements.
+[[nodiscard]] Status check_vector(Argument argument, const ConstVector& v,
+                                  std::int64_t size) noexcept;
+
 /// ok if the job can be run. Writes nothing.
 [[nodiscard]] Status check(const ForwardJob& job) noexcept;
 [[nodiscard]] Status check(const BackwardJob& job) noexcept;

@@ -58,6 +58,12 @@ Status make_tensor_region(Argument argument, const ConstTensor& t, Region& regio
   return make_region(argument, t, region);
 }
 
+Status make_vector_region(Argument argument, const ConstVector& v, std::int64_t size,
+                          Region& region) noexcept {
+  const Status status = make_region(argument, {v.data, v.dtype, 1, {v.size}, {v.stride}}, region);
+  return status.ok() && v.size != size ? Status{Code::bad_size, argument} : status;
+}
+
 /// Looks at the arguments of one call, the first complaint staying.
 class Checker {
  public:
@@ -148,8 +154,7 @@ class Checker {
     if (!status_.ok() || !v.present()) return false;
     Item& item = items_[used_++];
     item = {argument, output, {}};
-    status_ = make_region(argument, {v.data, v.dtype, 1, {v.size}, {v.stride}}, item.region);
-    if (status_.ok() && v.size != x_.size[1]) refuse(Code::bad_size, argument);
+    status_ = make_vector_region(argument, v, x_.size[1], item.region);
     return status_.ok();
   }
 
@@ -172,6 +177,11 @@ Status check_x(const ConstTensor& x, bool batch) noexcept {
     if (i != 1 && x.size[i] != 1) return accepted;
   }
   return {Code::one_value_per_channel, Argument::x};
+}
+
+Status check_vector(Argument argument, const ConstVector& v, std::int64_t size) noexcept {
+  Region region;
+  return make_vector_region(argument, v, size, region);
 }
 
 Status check(const ForwardJob& job) noexcept {

@@ -59,7 +59,8 @@ class BatchNorm {
   BatchNorm(BatchNorm&& other) noexcept;
   BatchNorm& operator=(BatchNorm&& other) noexcept;
 
-  /// ok; bad_size (num_features negative), overflow or out_of_memory. Moved-from: out_of_memory.
+  /// ok; bad_size or overflow (num_features), dtype_mismatch or bad_value (an enumerator that there
+  /// is not) or out_of_memory. Moved-from: out_of_memory.
   Status status() const noexcept;
   /// The options as they stand, setters included.
   [[nodiscard]] const BatchNormOptions& options() const noexcept;
@@ -94,8 +95,9 @@ class BatchNorm {
   [[nodiscard]] Status reset_parameters() noexcept;
 
   [[nodiscard]] State state() const noexcept;
-  /// Copies every entry that the layer has (missing_state if the source lacks it, bad_size and
-  /// dtype_mismatch if it differs); ignores entries that the layer has not. All or nothing. The
+  /// Copies every entry that the layer has, from any memory, its own included; ignores entries that
+  /// the layer has not. Refused: missing_state if the source lacks an entry, bad_size and
+  /// dtype_mismatch if it differs, bad_value if num_batches_tracked is negative. All or nothing. The
   /// memory of the last forward, options and mode stay.
   [[nodiscard]] Status load(const State& source) noexcept;
 

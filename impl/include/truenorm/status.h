@@ -14,10 +14,11 @@ enum class Code : std::uint8_t {
   bad_rank,               ///< rank outside 2..5
   bad_size,               ///< a negative size, or a size that is not the number of channels
   bad_stride,             ///< a negative stride
+  bad_value,              ///< a negative count, or an enumerator that there is not
   shape_mismatch,         ///< sizes differ from those of x (layer: from those of the last forward)
   dtype_mismatch,         ///< a data type that does not go with that of x or of the other vectors
   overlap,                ///< an output shares memory with itself or with another argument
-  overflow,               ///< the element count or an address exceeds what can be represented
+  overflow,               ///< a count or an address exceeds what can be represented
   missing_statistics,     ///< statistics are needed and absent
   missing_state,          ///< a state to be loaded lacks an entry that the layer has
   one_value_per_channel,  ///< batch statistics of a single value per channel
