@@ -170,10 +170,8 @@ class Backward {
 
 Status run(ContextState& context, const BackwardJob& job) noexcept {
   if (element_count(job.x) == 0) {
-    for (std::int64_t c = 0; c < job.x.size[1]; ++c) {
-      store(job.dweight, c, 0);
-      store(job.dbias, c, 0);
-    }
+    fill(job.dweight, 0);
+    fill(job.dbias, 0);
     return {};
   }
   return Backward(context, job)();

@@ -151,10 +151,8 @@ class Forward {
 
 Status run(ContextState& context, const ForwardJob& job) noexcept {
   if (element_count(job.x) == 0) {
-    for (std::int64_t c = 0; c < job.x.size[1]; ++c) {
-      store(job.save_mean, c, std::numeric_limits<double>::quiet_NaN());
-      store(job.save_invstd, c, std::numeric_limits<double>::quiet_NaN());
-    }
+    fill(job.save_mean, std::numeric_limits<double>::quiet_NaN());
+    fill(job.save_invstd, std::numeric_limits<double>::quiet_NaN());
     return {};
   }
   return Forward(context, job)();

@@ -9,6 +9,10 @@
 
 #include "truenorm/tensor.h"
 
+#ifdef __FAST_MATH__
+#error "Truenorm needs IEEE arithmetic"
+#endif
+
 namespace truenorm::detail {
 
 inline float float_of_bf16(std::uint16_t bits) noexcept {
@@ -99,6 +103,11 @@ inline double load(const ConstVector& v, std::int64_t c, double absent) noexcept
 
 inline void store(const Vector& v, std::int64_t c, double value) noexcept {
   if (v.present()) store_element(v.dtype, v.data, c * v.stride, value);
+}
+
+/// Every element of a vector, if there is one.
+inline void fill(const Vector& v, double value) noexcept {
+  for (std::int64_t c = 0; v.present() && c < v.size; ++c) store(v, c, value);
 }
 
 /// The type that elements are computed in: f64 for f64, else f32.
