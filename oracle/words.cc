@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cmath>
+#include <cstring>
 
 namespace truenorm::oracle {
 
@@ -42,6 +45,34 @@ std::string step_name(const Problem& p, std::size_t step) {
   return fmt::format("step {} ({})", step, letter(p.run[step].op));
 }
 
+/// The ball of an element, or what else should stand there.
+std::string wanted(const Where& where, Dtype dtype) {
+  switch (where.kind) {
+    case Kind::finite:
+      return fmt::format("{} ± {:.3g}", number(where.mid, dtype), where.radius);
+    case Kind::nan:
+      return "NaN";
+    case Kind::pos_inf:
+      return "+Inf";
+    case Kind::neg_inf:
+      return "-Inf";
+    case Kind::any:
+      return "anything";
+  }
+  return {};
+}
+
+/// A word as the shell takes it.
+std::string shell_word(const std::string& text) {
+  const auto plain = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c >= 0x80 || std::strchr("_./:+=@%,-", c) != nullptr;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
 /// A player's own words may be of several lines.
 std::string one_line(std::string text) {
   for (char& c : text)
@@ -54,9 +85,9 @@ std::string one_line(std::string text) {
 std::string describe(const Case& c, const Verdict& v) {
   if (v.result == Result::fail && names_output(v)) {
     const Dtype dtype = c.problem.dtype;
-    return fmt::format("{}: {}: got {}, want {} ± {:.3g}", step_name(c.problem, v.worst.step),
+    return fmt::format("{}: {}: got {}, want {}", step_name(c.problem, v.worst.step),
                        element_name(c.problem, v.worst), number(v.worst.got, dtype),
-                       number(v.worst.mid, dtype), v.worst.radius);
+                       wanted(v.worst, dtype));
   }
   if (v.detail.empty()) return v.reason.empty() ? std::string(name(v.result)) : one_line(v.reason);
   if (v.reason.empty() || v.detail.find(v.reason) != std::string::npos) return one_line(v.detail);
@@ -69,7 +100,7 @@ bool against(const Verdict& v) {
 
 std::string rerun_command(const std::string& line, const std::string& subject) {
   std::string command = "./run check '" + line + "'";
-  if (subject != "truenorm") command += " --subject " + subject;
+  if (subject != "truenorm") command += " --subject " + shell_word(subject);
   return command;
 }
 

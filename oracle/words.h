@@ -15,7 +15,8 @@ std::string number(double value, Dtype);
 /// "dx[1,0,3]" or "running_var[2]": the logical index of an element.
 std::string element_name(const Problem&, const Where&);
 
-/// "step 2 (B): dx[1,0,3]: got 1.5, want 1.25 ± 3.1e-07", or what else went wrong, in one line.
+/// "step 2 (B): dx[1,0,3]: got 1.5, want 1.25 ± 3.1e-07" or "want NaN", or what else went wrong, in
+/// one line.
 std::string describe(const Case&, const Verdict&);
 
 /// The verdict is against the player: fail, crash or timeout.

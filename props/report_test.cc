@@ -12,6 +12,7 @@
 #include "players/players.h"
 #include "report.h"
 #include "text.h"
+#include "words.h"
 
 namespace truenorm::oracle {
 namespace {
@@ -243,6 +244,27 @@ TEST(Report, ARunThatTakesNoCaseIsNotGood) {
   Report report;
   report.area("a").results[static_cast<std::size_t>(Result::skipped)] = 3;
   EXPECT_FALSE(report.all_good(true));
+}
+
+TEST(Words, SayWhatKindOfValueWasWanted) {
+  const Case c = parse("tn1 n4c3s5 f32 run=T seed=1 | nchw");
+  Verdict v;
+  v.result = Result::fail;
+  v.reason = "y";
+  v.worst = {0, Output::y, 0, 1.5, 0, 0.25, Kind::finite};
+  EXPECT_EQ(describe(c, v), "step 0 (T): y[0,0,0]: got 1.5, want 0 ± 0.25");
+  for (const auto& [kind, words] :
+       {std::pair(Kind::nan, "want NaN"), std::pair(Kind::pos_inf, "want +Inf"),
+        std::pair(Kind::neg_inf, "want -Inf")}) {
+    v.worst.kind = kind;
+    EXPECT_EQ(describe(c, v), std::string("step 0 (T): y[0,0,0]: got 1.5, ") + words);
+  }
+}
+
+TEST(Words, TheCommandQuotesASubjectThatTheShellWouldSplit) {
+  EXPECT_EQ(rerun_command("tn1", "./a.so:layer"), "./run check 'tn1' --subject ./a.so:layer");
+  EXPECT_EQ(rerun_command("tn1", "my dir/it's.so"),
+            "./run check 'tn1' --subject 'my dir/it'\\''s.so'");
 }
 
 TEST(Report, OneLineOfTextForEachArea) {

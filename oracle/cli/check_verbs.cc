@@ -27,10 +27,9 @@ struct Judged {
   Divergences known;  // LibTorch's
 };
 
-std::vector<Judged> sit_down(const std::string& players, const std::string& subject) {
-  const std::string fallback = subject == "libtorch" ? "subject" : "subject,libtorch";
+std::vector<Judged> sit_down(const Table& table) {
   std::vector<Judged> judged;
-  for (const std::string& spec : player_list(players.empty() ? fallback : players, subject)) {
+  for (const std::string& spec : table.players) {
     judged.push_back({spec, seat_for(spec), {}, {}});
     judged.back().version = judged.back().seat->version();
     if (spec == "libtorch") judged.back().known = known_divergences("");
@@ -72,13 +71,14 @@ nlohmann::ordered_json line_json(const Line& line) {
 }
 
 struct CheckOptions {
-  std::string what, subject = "truenorm", players, json;
+  std::string what, subject, players, json;
 };
 
 int run_check(const CheckOptions& o) {
   const std::vector<Asked> cases = read_cases(o.what);
   OutputFile json(o.json);
-  std::vector<Judged> players = sit_down(o.players, o.subject);
+  const Table table = who_plays(o.players, o.subject);
+  std::vector<Judged> players = sit_down(table);
   std::size_t width = 0;
   for (const Judged& player : players) width = std::max(width, player.spec.size());
 
@@ -86,14 +86,16 @@ int run_check(const CheckOptions& o) {
   nlohmann::ordered_json verdicts = nlohmann::ordered_json::array();
   std::array<std::uint64_t, kResults> counts{};
   int status = kGood;
+  bool taken = false;  // by the subject
   for (const Asked& asked : cases)
     for (const Case& c : expand(asked.value)) {
       const Inputs inputs = make_inputs(c);
       for (Judged& player : players) {
         const Line line = judge_one(player, c, inputs);
         ++counts[static_cast<std::size_t>(line.verdict.result)];
+        taken |= player.spec == table.subject && line.verdict.result != Result::skipped;
         // LibTorch beside a subject may differ in ways that are listed.
-        const bool excused = !line.known.empty() && o.subject != "libtorch";
+        const bool excused = !line.known.empty() && table.subject != "libtorch";
         if (against(line.verdict) && !excused) status = kAgainst;
         if (json.wanted()) verdicts.push_back(line_json(line));
         const char* tint = !paint                                ? ""
@@ -107,8 +109,13 @@ int run_check(const CheckOptions& o) {
     }
   if (json.wanted()) {
     const nlohmann::ordered_json all{
-        {"schema", "truenorm-check/1"}, {"subject", o.subject}, {"verdicts", verdicts}};
+        {"schema", "truenorm-check/1"}, {"subject", table.subject}, {"verdicts", verdicts}};
     json.write(all.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  }
+  if (!taken) {
+    fmt::print(stderr, "truenorm: nothing was judged: {} takes none of these cases\n",
+               table.subject);
+    status = kAgainst;
   }
   if (o.json == "-") return status;
   std::string sum;
@@ -166,7 +173,7 @@ int run_shrink(const ShrinkOptions& o) {
 void add_check(CLI::App& app, int& status) {
   CLI::App* verb = app.add_subcommand("check", "Judge single cases: one line a case and player");
   const auto o = std::make_shared<CheckOptions>();
-  verb->add_option("what", o->what, "A line, a file of lines, or - for standard input")->required();
+  verb->add_option("LINE", o->what, "A line, a file of lines, or - for standard input")->required();
   verb->add_option("--subject", o->subject,
                    "truenorm (default), onednn, libtorch, naive, faulty:ID or PATH.so");
   verb->add_option("--players", o->players,
@@ -182,7 +189,7 @@ void add_check(CLI::App& app, int& status) {
 void add_shrink(CLI::App& app, int& status) {
   CLI::App* verb = app.add_subcommand("shrink", "Make a failing case smaller");
   const auto o = std::make_shared<ShrinkOptions>();
-  verb->add_option("line", o->line, "The case")->required();
+  verb->add_option("LINE", o->line, "The case")->required();
   verb->add_option("--subject", o->subject, "The player that fails (default truenorm)");
   verb->add_option("--calls", o->calls, "Plays to spend (default 2000)")
       ->check(CLI::PositiveNumber);

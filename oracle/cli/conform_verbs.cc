@@ -45,34 +45,15 @@ Shard parse_shard(const std::string& text) {
   return shard;
 }
 
-/// Who is judged, and whether LibTorch plays beside it.
-struct Who {
-  std::string subject;
-  bool libtorch = false;
-};
-
-Who who_plays(const Options& o) {
-  Who who{o.subject.empty() ? "truenorm" : o.subject, false};
-  const std::string fallback = who.subject == "libtorch" ? "subject" : "subject,libtorch";
-  const std::vector<std::string> players =
-      player_list(o.players.empty() ? fallback : o.players, who.subject);
-  for (const std::string& player : players) {
-    if (player == who.subject) continue;
-    if (player == "libtorch") {
-      who.libtorch = true;
-    } else if (o.subject.empty() && who.subject == "truenorm") {
-      who.subject = player;  // --players naive,libtorch names the subject
-    } else {
+/// One subject, and LibTorch beside it or not.
+Table who_conforms(const Options& o) {
+  Table table = who_plays(o.players, o.subject);
+  for (const std::string& player : table.players)
+    if (player != table.subject && player != "libtorch")
       throw UsageError(fmt::format(
           "--players '{}': one subject ({}) is judged, and libtorch may stand beside it", o.players,
-          who.subject));
-    }
-  }
-  require_player(who.subject);
-  if (std::find(players.begin(), players.end(), who.subject) == players.end())
-    throw UsageError(
-        fmt::format("--players '{}': the subject ({}) is not among them", o.players, who.subject));
-  return who;
+          table.subject));
+  return table;
 }
 
 void check_numbers(const Options& o) {
@@ -93,7 +74,8 @@ int run_conform(const Options& o) {
   check_numbers(o);
   ConformOptions engine;
   if (!o.shard.empty()) engine.shard = parse_shard(o.shard);
-  const Who who = who_plays(o);
+  const Table who = who_conforms(o);
+  const bool rival = who.players.size() > 1;  // LibTorch
   engine.subject = who.subject;
   engine.seed = o.seed;
   if (o.seconds_given) engine.seconds = o.seconds;
@@ -107,11 +89,11 @@ int run_conform(const Options& o) {
 
   Bench bench;
   bench.subject = [spec = who.subject] { return seat_for(spec); };
-  if (who.libtorch) bench.libtorch = [] { return seat_for("libtorch"); };
+  if (rival) bench.libtorch = [] { return seat_for("libtorch"); };
   // One start here, for what the players say of themselves and so that one that does not start is
   // told before the run.
   const std::string version = seat_for(who.subject)->version();
-  const std::string libtorch = who.libtorch                ? seat_for("libtorch")->version()
+  const std::string libtorch = rival                       ? seat_for("libtorch")->version()
                                : who.subject == "libtorch" ? version
                                                            : std::string();
   if (!libtorch.empty())
@@ -126,7 +108,7 @@ int run_conform(const Options& o) {
                           {[&](const Progress& p) { line.show(p); }, Interruptible::interrupted});
   line.clear();
   report.subject_version = version;
-  report.libtorch = who.libtorch ? libtorch : std::string();
+  report.libtorch = rival ? libtorch : std::string();
   report.random_cases = endless ? 0 : o.cases;
   if (json.wanted()) json.write(to_json(report));
   if (junit.wanted()) junit.write(to_junit(report));

@@ -19,7 +19,7 @@ namespace truenorm::oracle::cli {
 namespace {
 
 struct Options {
-  std::string line, subject = "truenorm", players;
+  std::string line, subject, players;
 };
 
 /// What one player answered, and what would have been right for it.
@@ -95,7 +95,7 @@ void explain_element(const Case& c, const Inputs& inputs, const Played& p, const
   fmt::print("  {:<10} got {}, right is {}", p.spec, number(got, dtype),
              ball_text(balls, where.element, dtype));
   if (balls.kind[where.element] == Kind::finite)
-    fmt::print(": off by {:.3g}, {}", off,
+    fmt::print(": {}{}", std::isnan(off) ? "" : fmt::format("off by {:.3g}, ", off),
                inside
                    ? fmt::format("inside (score {:.3g})", radius > 0 ? std::fabs(off) / radius : 0)
                    : "OUTSIDE");
@@ -123,10 +123,9 @@ void explain_divergence(const Case& c, const Played& p, const Divergences& known
 
 int run_explain(const Options& o) {
   const Case asked = parse_line(o.line);
-  const std::string fallback = o.subject == "libtorch" ? "subject" : "subject,libtorch";
+  const Table table = who_plays(o.players, o.subject);
   std::vector<std::pair<std::string, std::unique_ptr<Seat>>> seats;
-  for (const std::string& spec : player_list(o.players.empty() ? fallback : o.players, o.subject))
-    seats.emplace_back(spec, seat_for(spec));
+  for (const std::string& spec : table.players) seats.emplace_back(spec, seat_for(spec));
 
   // Of all the ways to run the case, the one in which somebody is worst.
   Case shown;
@@ -171,7 +170,7 @@ int run_explain(const Options& o) {
   int status = kGood;
   for (const Played& p : played) {
     explain_divergence(shown, p, known);
-    const bool excused = p.spec == "libtorch" && o.subject != "libtorch" &&
+    const bool excused = p.spec == "libtorch" && table.subject != "libtorch" &&
                          !known_id(known, shown, p.verdict, p.version).empty();
     if (against(p.verdict) && !excused) status = kAgainst;
   }
@@ -184,7 +183,7 @@ void add_explain(CLI::App& app, int& status) {
   CLI::App* verb = app.add_subcommand(
       "explain", "The worst element of a case: its ball term by term, and each player's value");
   const auto o = std::make_shared<Options>();
-  verb->add_option("line", o->line, "The case")->required();
+  verb->add_option("LINE", o->line, "The case")->required();
   verb->add_option("--subject", o->subject,
                    "truenorm (default), onednn, libtorch, naive, faulty:ID or PATH.so");
   verb->add_option("--players", o->players, "Whose values are shown (default subject,libtorch)");

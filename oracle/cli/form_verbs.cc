@@ -61,7 +61,7 @@ std::string_view purpose(DistKind kind) {
     case DistKind::constant:
       return "one value: variance 0";
     case DistKind::ramp:
-      return "small integers by index: a wrong index shows";
+      return "sixteenths, ((index + channel) mod 256)/16: a wrong index shows";
     case DistKind::uniform:
       return "between a and b";
     case DistKind::normal:
@@ -71,7 +71,7 @@ std::string_view purpose(DistKind kind) {
     case DistKind::exact:
       return "every sum is exact in any order";
     case DistKind::spike:
-      return "one value of a among small ones";
+      return "normal(0,1), and one value in k 4096 times larger";
     case DistKind::sorted:
       return "ascending: the worst order for running sums";
     case DistKind::tiny:
@@ -90,10 +90,11 @@ void list_distributions() {
   for (int i = 0; i <= static_cast<int>(DistKind::bits); ++i) {
     const auto kind = static_cast<DistKind>(i);
     const int n = parameter_count(kind);
-    const char* brackets = kind == DistKind::bits ? "(hex)"
-                           : n == 2               ? "(a,b)"
-                           : n == 1               ? "(a)"
-                                                  : "";
+    const char* brackets = kind == DistKind::bits    ? "(hex)"
+                           : n == 2                  ? "(a,b)"
+                           : kind == DistKind::spike ? "(k)"
+                           : n == 1                  ? "(a)"
+                                                     : "";
     fmt::print("{:<16} {}\n", std::string(name(kind)) + brackets, purpose(kind));
   }
 }

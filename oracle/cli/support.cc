@@ -63,6 +63,9 @@ void OutputFile::write(std::string_view bytes) {
 std::string read_input(const std::string& path) {
   if (path == "-")
     return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored))
+    throw UsageError(fmt::format("{}: is a directory; a file was expected", path));
   try {
     return read_text(path);
   } catch (const CorpusError& e) {
@@ -71,6 +74,12 @@ std::string read_input(const std::string& path) {
 }
 
 Case parse_line(const std::string& line) {
+  std::error_code ignored;
+  if (fs::exists(line, ignored))
+    throw UsageError(fmt::format(
+        "'{}' is a file; one case was expected, as a line such as 'tn1 n4c16s7x7 f32 run=TB'; "
+        "'truenorm check' takes files of them",
+        line));
   try {
     return parse(line);
   } catch (const ParseError& e) {
@@ -176,20 +185,36 @@ std::unique_ptr<Seat> seat_for(const std::string& spec) {
   }
 }
 
-std::vector<std::string> player_list(const std::string& text, const std::string& subject) {
-  std::vector<std::string> players;
+Table who_plays(const std::string& players, const std::string& subject) {
+  Table table{subject.empty() ? "truenorm" : subject, {}};
+  const std::string fallback = table.subject == "libtorch" ? "subject" : "subject,libtorch";
+  const std::string text = players.empty() ? fallback : players;
+  std::vector<std::string>& list = table.players;
+  const auto sits = [&](const std::string& spec) {
+    return std::find(list.begin(), list.end(), spec) != list.end();
+  };
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     std::string spec = text.substr(begin, end - begin);
     begin = end + 1;
-    if (spec == "subject") spec = subject;
+    if (spec == "subject") spec = table.subject;
     if (spec.empty()) throw UsageError(fmt::format("--players '{}': a name is missing", text));
     require_player(spec);
-    if (std::find(players.begin(), players.end(), spec) != players.end())
-      throw UsageError(fmt::format("--players '{}': '{}' stands twice", text, spec));
-    players.push_back(std::move(spec));
+    if (sits(spec)) throw UsageError(fmt::format("--players '{}': '{}' stands twice", text, spec));
+    list.push_back(std::move(spec));
   }
-  return players;
+  if (subject.empty() && !sits(table.subject)) {
+    // --players naive,libtorch names the subject.
+    const auto other = std::find_if(list.begin(), list.end(),
+                                    [](const std::string& spec) { return spec != "libtorch"; });
+    if (other != list.end()) table.subject = *other;
+  }
+  require_player(table.subject);
+  if (!sits(table.subject))
+    throw UsageError(
+        fmt::format("--players '{}': the subject ({}) is not among them; --subject names another",
+                    text, table.subject));
+  return table;
 }
 
 fs::path corpus_directory(const std::string& option) {

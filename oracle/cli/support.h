@@ -64,9 +64,16 @@ void require_player(const std::string& spec);
 /// A seat for it in a worker process; a plugin that does not load is the user's error.
 std::unique_ptr<Seat> seat_for(const std::string& spec);
 
-/// "a,b" to names, "subject" standing for the subject. Throws UsageError for unknown and repeated
-/// ones.
-std::vector<std::string> player_list(const std::string& text, const std::string& subject);
+/// Who is judged, and everyone who plays.
+struct Table {
+  std::string subject;
+  std::vector<std::string> players;
+};
+
+/// `players` is "a,b", "subject" standing for the subject; empty is the subject and LibTorch. Where
+/// no `subject` is named it is truenorm, or without it the first but LibTorch. Throws UsageError for
+/// players that are unknown or stand twice, and where the subject is not among them.
+Table who_plays(const std::string& players, const std::string& subject);
 
 /// The corpus: `option`, else $TRUENORM_CORPUS, else beside the program, else where the build found
 /// it. Throws UsageError.

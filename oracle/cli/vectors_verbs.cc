@@ -30,23 +30,28 @@ int run_vectors(const Options& o) {
     for (VectorCase& c : read_vectors(read_input(file), file)) cases.push_back(std::move(c));
   require_player(o.subject);
   const auto seat = seat_for(o.subject);
-  std::size_t met = 0, short_of = 0;
+  std::size_t met = 0, short_of = 0, hollow = 0;
   std::map<std::string, std::size_t> skipped;
   for (const VectorCase& c : cases) {
     const Verdict v = judge_reply({c.value, &c}, c.inputs, seat->ask(c.value, &c.inputs));
     if (v.result == Result::skipped) ++skipped[v.reason];
-    if (v.result == Result::pass || v.result == Result::hollow) ++met;
+    met += v.result == Result::pass;
+    hollow += v.result == Result::hollow;
     if (!against(v)) continue;
     ++short_of;
     fmt::print("{}  {} \"{}\": {}\n", name(v.result), c.file, c.name, describe(c.value, v));
   }
-  std::string sum =
-      fmt::format("{}: {} published cases in {} file{}: {} met, {} short", o.subject, cases.size(),
-                  o.files.size(), o.files.size() == 1 ? "" : "s", met, short_of);
+  std::string sum = fmt::format("{}: {} published cases in {} file{}: {} met, {} short, {} hollow",
+                                o.subject, cases.size(), o.files.size(),
+                                o.files.size() == 1 ? "" : "s", met, short_of, hollow);
   for (const auto& [reason, count] : skipped)
     sum += fmt::format(", {} skipped ({})", count, reason);
   fmt::print("{}\n", sum);
-  return short_of > 0 || (met == 0 && !cases.empty()) ? kAgainst : kGood;
+  if (met + short_of == 0)
+    fmt::print(
+        stderr, "truenorm: nothing was judged: {}\n",
+        cases.empty() ? "there is no case in the files" : "every case was skipped or hollow");
+  return short_of > 0 || met == 0 ? kAgainst : kGood;
 }
 
 int run_worker(const std::string& spec) {
