@@ -2,8 +2,7 @@
 //
 // All sets share one summation tree. Contiguous sums run in *virtual lanes*: 64 bytes of lanes (16
 // f32 or 8 f64) times 4 accumulators. A set with narrower registers walks the block once for each
-// part of the lanes. Row sums keep one chain for each channel. Sets with FMA therefore give equal
-// bits.
+// part of the lanes. Row sums keep one chain for each channel. So sets with FMA give equal bits.
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -138,8 +137,8 @@ HWY_INLINE double Tree(L* lane) {
 // ---- Contiguous sums.
 
 /// Sum and fused sum of products of one part of the virtual lanes over a whole number of groups of
-/// 4*kVirtual elements. TwoInputs: products (x - p)*g and sum of g; else (x - p)^2 and sum of x -
-/// p.
+/// 4*kVirtual elements. TwoInputs: products (x - p)*g and sum of g; else squares (x - p)^2 and sum
+/// of x - p.
 template <bool TwoInputs, class E, class L>
 HWY_INLINE void AddGroups(const E* HWY_RESTRICT x, const E* HWY_RESTRICT g, std::int64_t groups,
                           L pivot, hn::Vec<Wide<L>>* s, hn::Vec<Wide<L>>* q) {
@@ -213,8 +212,8 @@ HWY_INLINE void BlockSums(const E* x, const E* g, std::int64_t count, double piv
 /// Special:  NaN and Inf reach both sums; lanes of the last group that hold no element add 0;
 ///           squares below the lane's normal range lose bits: the caller looks at the size of the
 ///           sum.
-/// Source:   Higham 2002, section 4.2 (blocked summation); Chan, Golub, LeVeque 1983, (1.7)
-/// shifted.
+/// Source:   Higham 2002, section 4.2 (blocked summation); Chan, Golub, LeVeque 1983, (1.7),
+///           shifted.
 template <class E>
 void Moments(const void* x, std::int64_t count, double pivot, double* sum, double* square) {
   const E* e = static_cast<const E*>(x);

@@ -42,8 +42,7 @@ struct Walk {
 };
 
 /// Loops of size 1 are dropped, the others ordered by their stride in the first view, descending,
-/// and neighbours joined where all views allow it. The views have equal sizes and at least one
-/// element.
+/// and neighbours joined where all views allow it. The views have equal sizes, none of them 0.
 [[nodiscard]] Walk make_walk(std::span<const ConstTensor> views) noexcept;
 
 /// Element offsets of one value of channel 0 in each view.
@@ -83,8 +82,7 @@ inline constexpr std::int64_t max_slab = 256;
 inline constexpr std::int64_t sum_segment = std::int64_t{1} << 17;
 /// First block of a summation task; its mean is the pivot of what follows.
 inline constexpr std::int64_t first_block = 256;
-/// A run from which blocks are read in place, ending with the run; shorter runs are packed
-/// together.
+/// A run from which blocks are read in place, ending with it; shorter runs are packed together.
 inline constexpr std::int64_t direct_run = 1024;
 
 /// The partition of the sums, which is part of the result's bits.

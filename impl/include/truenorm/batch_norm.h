@@ -17,8 +17,8 @@ enum class Affine : std::uint8_t { none, weight, bias, both };
 struct BatchNormOptions {
   std::int64_t num_features = 0;
   double eps = 1e-5;
-  std::optional<double> momentum =
-      0.1;  ///< nullopt: cumulative average, factor 1/num_batches_tracked
+  /// nullopt: cumulative average, factor 1/num_batches_tracked
+  std::optional<double> momentum = 0.1;
   Affine affine = Affine::both;
   bool track_running_stats = true;
   Dtype dtype = Dtype::f32;  ///< of the parameters and running statistics
@@ -41,8 +41,7 @@ struct LayerState;
 /// Batch normalization with parameters, running statistics and the memory of its last forward.
 ///
 ///   training or not tracking:  y from the statistics of x; if training, tracking and there are
-///   running
-///                              statistics, these are updated and num_batches_tracked is
+///                              running statistics, these are updated and num_batches_tracked is
 ///                              incremented
 ///   otherwise:                 y from the running statistics
 ///
@@ -97,13 +96,14 @@ class BatchNorm {
   [[nodiscard]] State state() const noexcept;
   /// Copies every entry that the layer has, from any memory, its own included; ignores entries that
   /// the layer has not. Refused: missing_state if the source lacks an entry, bad_size and
-  /// dtype_mismatch if it differs, bad_value if num_batches_tracked is negative. All or nothing. The
-  /// memory of the last forward, options and mode stay.
+  /// dtype_mismatch if it differs, bad_value if num_batches_tracked is negative. All or nothing.
+  /// The memory of the last forward, options and mode stay.
   [[nodiscard]] Status load(const State& source) noexcept;
 
   /// y = normalized x, see functional.h. x has num_features channels, and the layer's dtype, or
-  /// bf16 or f16 if the layer's dtype is f32. y may be x. With no elements: accepted in every mode
-  /// if sizes and types fit, running statistics stay; the batch is counted.
+  /// bf16 or f16 if the layer's dtype is f32. y may be x with the same strides; a backward then
+  /// needs another copy of x. With no elements: accepted in every mode if sizes and types fit,
+  /// running statistics stay; the batch is counted.
   [[nodiscard]] Status forward(Context& context, const ConstTensor& x, const Tensor& y) noexcept;
 
   /// Gradient of the last accepted forward, which saw x, through the statistics and the weight that
@@ -115,7 +115,7 @@ class BatchNorm {
                                 const Vector& dbias) const noexcept;
 
   /// Statistics (f64) that the last accepted forward used: mean, and 1/sqrt(var + eps). Absent
-  /// before.
+  /// before the first.
   [[nodiscard]] ConstVector saved_mean() const noexcept;
   [[nodiscard]] ConstVector saved_invstd() const noexcept;
 

@@ -7,20 +7,19 @@
 // Common to all functions:
 //  - Data x, y, dy, dx share dtype and sizes; each has strides of its own.
 //  - Parameters (weight, bias, running_*, dweight, dbias) have size C and one dtype in a call: that
-//  of
-//    the data, or f32 where the data is bf16 or f16. save_mean and save_invstd have one dtype: f64,
-//    or also f32 unless the data is f64.
+//    of the data, or f32 where the data is bf16 or f16. save_mean and save_invstd have one dtype:
+//    f64, or also f32 unless the data is f64.
 //  - Outputs overlap neither themselves nor anything else, except that y may be x and dx may be dy
-//    (same data and strides). Views that interleave without sharing an element do not overlap.
+//    (same data and strides). Views that interleave without sharing an element do not overlap;
+//    those that cannot be told apart within a search budget count as overlapping.
 //  - Sums are formed in f32 blocks merged in double (f64 data: in double), about a pivot near the
-//  mean;
-//    what follows is computed in double and applied in f32 (f64) with one rounding at the store.
-//    bf16 and f16 are widened to f32 first. Channels for which f32 would over- or underflow are
-//    computed in double throughout. The result does not depend on the thread count, and is the same
-//    on all instruction sets for which has_fma() holds.
+//    mean; what follows is computed in double and applied in f32 (f64); one more rounding where the
+//    store is narrower. bf16 and f16 are widened to f32 first. Channels for which f32 would over-
+//    or underflow are computed in double throughout. The result does not depend on the thread
+//    count, and is the same on all instruction sets for which has_fma() holds.
 //  - NaN or Inf in a channel stays in that channel.
-//  - Nothing throws. A refused call writes nothing. Accepted calls write every element of each
-//  output.
+//  - Nothing throws. A refused call writes nothing. An accepted call writes every element of each
+//    output.
 //  - A Context serves one call at a time; the functions keep nothing else.
 #ifndef TRUENORM_FUNCTIONAL_H_
 #define TRUENORM_FUNCTIONAL_H_
@@ -69,15 +68,15 @@ struct ForwardInference {
 
 /// Normalizes by given statistics.
 ///
-///   for c: y[:, c] = (x[:, c] - running_mean[c])*(1/sqrt(running_var[c] + eps))*weight[c] +
-///   bias[c]
+///   for c: invstd = 1/sqrt(running_var[c] + eps)
+///          y[:, c] = (x[:, c] - running_mean[c])*invstd*weight[c] + bias[c]
 ///
 /// running_var == 0 with eps == 0 is no special case: invstd is Inf. Absent statistics are refused
 /// (missing_statistics) unless there are no elements.
 [[nodiscard]] Status forward_inference(Context& context, const ForwardInference& args) noexcept;
 
-/// Arguments of backward_training. Any subset of dx, dweight, dbias may be asked for; absent: no
-/// data.
+/// Arguments of backward_training. Any subset of dx, dweight, dbias may be asked for; an absent one
+/// has no data.
 struct BackwardTraining {
   ConstTensor dy;
   ConstTensor x;
