@@ -129,7 +129,7 @@ TEST(Kernels, GatheredOfEveryLength) {
 TEST(Kernels, ShortRunsOfManyChannels) {
   expect_complete(play_sizes(Layout::nchw, true, 256), detail::Regime::runs);
 }
-TEST(Kernels, RowsWithGaps) {
+TEST(Kernels, RunsWithGaps) {
   expect_complete(play_sizes(Layout::padded, false, 1024), detail::Regime::runs);
 }
 

@@ -1,6 +1,7 @@
 // What holds between answers, whatever the answers are: permutations, partitions, scalings,
 // layouts, and the two sums that a training gradient leaves nothing of.
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 #include "arena.h"
@@ -110,19 +111,26 @@ TEST(Relations, ChannelsTogetherAreLayersApart) {
 /// no more than the radii of the two balls.
 void expect_near(const Case& c, const Trace& a, const Answer& ball_a, const Trace& b,
                  const Answer& ball_b) {
+  std::array<std::size_t, kOutputs> elements{}, compared{};
   for (std::size_t i = 0; i < a.steps.size(); ++i)
     for (std::size_t o = 0; o < kOutputs; ++o) {
       const auto output = static_cast<Output>(o);
       const auto &p = tensor(a.steps[i], output), &q = tensor(b.steps[i], output);
       const Balls &s = tensor(ball_a.steps[i], output), &t = tensor(ball_b.steps[i], output);
       ASSERT_EQ(p.size(), q.size()) << print(c);
+      elements[o] += p.size();
       for (std::size_t e = 0; e < p.size(); ++e) {
         if (s.kind[e] != Kind::finite || t.kind[e] != Kind::finite) continue;
+        ++compared[o];
         const bool near = std::abs(p[e] - q[e]) <= s.radius[e] + t.radius[e];
         ASSERT_TRUE(near) << name(output) << "[" << e << "] of step " << i << ": " << p[e]
                           << " and " << q[e] << "\n  " << print(c);
       }
     }
+  EXPECT_GT(elements[static_cast<std::size_t>(Output::y)], 0u) << print(c);
+  for (std::size_t o = 0; o < kOutputs; ++o)
+    EXPECT_TRUE(compared[o] > 0 || elements[o] == 0)
+        << name(static_cast<Output>(o)) << ": nothing was compared\n  " << print(c);
 }
 
 TEST(Relations, LayoutsAgreeWithinTheirBalls) {

@@ -160,6 +160,13 @@ class Scene {
   Tensor& tensor(Argument a) { return tensors_[static_cast<std::size_t>(a)]; }
   Vector& vector(Argument a) { return vectors_[static_cast<std::size_t>(a)]; }
   void* data(const Slot& s) { return s.tensor ? tensor(s.argument).data : vector(s.argument).data; }
+  std::size_t element_bytes(const Slot& s) {
+    return static_cast<std::size_t>(
+        size_of(s.tensor ? tensor(s.argument).dtype : vector(s.argument).dtype));
+  }
+  static std::size_t elements(const Slot& s) {
+    return static_cast<std::size_t>(s.tensor ? 3 * kChannels * 5 : kChannels);
+  }
   void set_data(const Slot& s, void* to) {
     (s.tensor ? tensor(s.argument).data : vector(s.argument).data) = to;
   }
