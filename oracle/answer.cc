@@ -30,6 +30,7 @@ std::vector<StepAnswer> semantics(const Problem& problem) {
 Answer answer(const Problem& problem, const Inputs& inputs, const Contract& contract) {
   exact::Walk walk(problem, &inputs, &contract);
   Answer answer;
+  answer.save_expected = contract.hands_out_statistics;
   for (std::size_t i = 0; i < problem.run.size(); ++i) answer.steps.push_back(walk.step(i));
   return answer;
 }

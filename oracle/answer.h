@@ -59,6 +59,7 @@ struct StepAnswer {
 };
 
 struct Answer {
+  bool save_expected = false;  // the contract hands out save_mean and save_invstd
   std::vector<StepAnswer> steps;
 };
 

@@ -38,10 +38,6 @@ struct Part {
   std::vector<Found> found;
 };
 
-bool killed_by_interrupt(const RemotePlayer::Reply& reply) {
-  return reply.trace.outcome == Outcome::crashed && reply.trace.detail == "SIGINT";
-}
-
 /// Runs `work(thread)` on every thread and calls `tick` on this one meanwhile; then throws what the
 /// first thread to fail threw. The threads take no SIGINT: it is for this one, whose handler sets
 /// the flag.
@@ -162,9 +158,6 @@ void Run::work(Part& part) {
     const Pending current = std::move(*ahead);
     const RemotePlayer::Reply mine = subject->receive();
     const RemotePlayer::Reply theirs = libtorch ? libtorch->receive() : RemotePlayer::Reply{};
-    // Ctrl-C reaches the workers too, perhaps before this process: what was under way then is
-    // nobody's verdict.
-    if (killed_by_interrupt(mine) || killed_by_interrupt(theirs)) interrupted_ = stop_ = true;
     if (interrupted_ || (watch_.interrupted && watch_.interrupted())) return;
     ahead = begin();
     take(part, current, mine, libtorch ? &theirs : nullptr);

@@ -28,8 +28,8 @@ struct Contract {
   bool pivoted = false;
   double inflation = 1, pivot_unit = 0, pivot_roundings = 1;
   bool constant_exact = false;  // the moments of a constant channel are exact: its value and 0
-  /// Of the mean as it enters the variance and the transform, relative to max|x|; block merges
-  /// included.
+  /// Of the mean as it enters the variance and the transform: relative to |mean|, or with pivots, block
+  /// merges included, to max|x|.
   double mean_unit = 0;
   double mean_floor = 0;   // absolute error of that rounding where it underflows
   double var_unit = 0;     // relative error of the biased variance beyond its sum: division, stores
@@ -52,6 +52,8 @@ struct Contract {
   double dy_sum_store = 0, dot_store = 0;  // relative roundings of the finished sums
 
   // What is stored.
+  bool hands_out_statistics =
+      false;                         // a forward by batch statistics that hands out no save_* fails
   double save_unit = 0;              // save_mean and save_invstd as handed out
   bool backward_from_saved = false;  // backward reads the statistics as rounded by save_unit
 

@@ -36,6 +36,8 @@ using Clock = std::chrono::steady_clock;
 constexpr std::string_view kPlay = "play ", kWith = "with ", kAsk = "ask ";
 constexpr std::size_t kMaxRequest = std::size_t{1} << 30;  // literal inputs take 16 digits a value
 constexpr auto kStart = std::chrono::seconds(60);  // to load a large library on a busy machine
+// A late parent's patience with an answer that should be there.
+constexpr auto kGrace = std::chrono::seconds(1);
 constexpr auto kFarewell =
     std::chrono::seconds(2);  // to leave after the end of file, before being killed
 
@@ -154,6 +156,7 @@ std::vector<char*> environment() {
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::signal(SIGPIPE, SIG_DFL);
+  ::signal(SIGINT, SIG_IGN);  // Ctrl-C is the parent's to answer, who then closes the connection
 #ifdef __linux__
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // even a hanging worker goes with its parent
   if (::getppid() != parent) ::_exit(126);
@@ -304,7 +307,7 @@ bool RemotePlayer::Impl::wait_for(short events) {
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
     pollfd entry{socket, events, 0};
-    const int n = left.count() <= 0 ? 0 : ::poll(&entry, 1, static_cast<int>(left.count()));
+    const int n = ::poll(&entry, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
     if (n > 0) return true;
     if (n < 0 && errno == EINTR) continue;
     lose(n == 0 ? Outcome::timed_out : Outcome::failed,
@@ -373,6 +376,8 @@ RemotePlayer::Reply RemotePlayer::Impl::reply() {
     return out;
   }
   awaiting = false;
+  // The time in which nobody listened is not the worker's: what it has ready may still be fetched.
+  deadline = std::max(deadline, Clock::now() + kGrace);
   wire::Message m;
   if (!read_message(m)) {
     out.trace = std::exchange(failure, Trace{Outcome::failed, "nothing was sent", {}});

@@ -147,6 +147,14 @@ TEST_F(Membership, TheEdgeOfTheBallIsInside) {
   EXPECT_EQ(judge(trace_, answer_).result, Result::fail);
 }
 
+TEST_F(Membership, StatisticsThatAreHandedOutMustBeThere) {
+  trace_.steps[0].save_mean.clear();
+  EXPECT_EQ(judge(trace_, answer_).result, Result::pass);
+  Contract contract = model_.contract(case_.problem, {});
+  contract.hands_out_statistics = true;
+  EXPECT_EQ(judge(trace_, answer(case_.problem, in_, contract)).reason, "missing");
+}
+
 TEST_F(Membership, AMissingTensorFails) {
   trace_.steps[1].dweight.clear();
   EXPECT_EQ(judge(trace_, answer_).reason, "missing");
@@ -183,6 +191,20 @@ TEST_F(Membership, APassThatProvesNothingIsHollow) {
   Contract sloppy = model_.contract(case_.problem, {});
   sloppy.unit = 0.2;
   EXPECT_EQ(judge(trace_, answer(case_.problem, in_, sloppy)).result, Result::hollow);
+}
+
+TEST(Hollow, APassWithNothingToCompareIsHollow) {
+  Model<double> model;
+  for (const auto& [line, result] : {std::pair{"tn1 n0c2 f32 stats=off run=T", Result::hollow},
+                                     std::pair{"tn1 n0c2 f32 run=T", Result::pass},
+                                     std::pair{"tn1 n1c2 f32 stats=off run=T", Result::pass}}) {
+    const Case c = parse(line);
+    const Inputs in = make_inputs(c);
+    Trace t = model.play(c, in);
+    for (StepTrace& step : t.steps) step.save_mean.clear(), step.save_invstd.clear();
+    EXPECT_EQ(judge(t, answer(c.problem, in, model.contract(c.problem, {}))).result, result)
+        << line;
+  }
 }
 
 TEST(Overflow, AnInfIsRightWhereTheValueLeavesTheDtype) {

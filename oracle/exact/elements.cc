@@ -73,7 +73,7 @@ Element Forward::at(double x) const {
   const double x_part = std::abs(x) * a, m_part = mean.upper() * a;
   e.terms[0] = a * mean.radius;
   e.terms[1] = std::abs(distance.hi) * w * invstd.radius;
-  e.terms[2] = growth * d * a;
+  e.terms[2] = growth * (d + c.pivot_unit * mean.upper()) * a;
   e.terms[3] = c.bias_roundings * c.unit * (std::abs(bias) + c.pivot_unit * m_part);
   if (c.folded)
     e.terms[3] += c.unit * (x_part + m_part +

@@ -19,7 +19,7 @@ struct MomentRadii {
 MomentRadii two_pass(const Moments& m, const Contract& c) {
   MomentRadii r;
   r.mean = (gamma(c.mean.chain, c.mean.add) + c.mean.term) * m.mean_abs;
-  r.mean += c.mean_unit * (m.max_abs + r.mean) + c.mean_floor;
+  r.mean += c.mean_unit * (std::abs(m.mean.hi) + r.mean) + c.mean_floor;
   const double squares = m.var.hi + r.mean * r.mean;
   r.var =
       r.mean * r.mean + (gamma(c.square.chain, c.square.add) + gamma(3, c.square.term)) * squares;
@@ -40,7 +40,7 @@ MomentRadii about_pivots(const Moments& m, const Contract& c) {
   r.mean =
       (gamma(c.mean.chain, c.mean.add) + gamma(1, c.mean.term)) * root + c.mean_unit * m.max_abs;
   r.var = (gamma(c.square.chain, c.square.add) + gamma(2, c.square.term)) * (m.var.hi + offset) +
-          4 * std::sqrt(offset) * r.mean;
+          4 * std::sqrt(offset) * r.mean + r.mean * r.mean;
   return r;
 }
 
@@ -113,8 +113,9 @@ Ball inverse_std(const Ball& var, double eps, double eps_unit, double unit, bool
   }
   const DD sum = var.mid + DD(eps);
   const double radius = var.radius + eps_unit * std::abs(eps);
+  // A batch without variance and without eps: 0. Running statistics: IEEE's 1/sqrt(+-0).
   if (radius == 0 && sum.hi == 0)
-    return training ? s : Ball{0, 0, Kind::pos_inf};  // a batch without variance and without eps: 0
+    return training ? s : Ball{0, 0, kind_of(1 / std::sqrt(var.mid.hi + eps))};
   if (sum.hi + radius < 0) return {0, 0, Kind::nan};
   if (!(sum.hi - radius > 0)) return {0, 0, Kind::any};
   s.mid = DD(1) / sqrt(sum);

@@ -9,6 +9,7 @@ namespace {
 constexpr std::array<std::string_view, 8> kStatTerms{
     "error of the sums", "roundings", "carried over", "store", "", "", "", ""};
 
+/// The format that has this unit roundoff.
 Format saved_as(double unit) {
   if (unit == kUBf16) return format(Dtype::bf16);
   if (unit == kUF16) return format(Dtype::f16);
@@ -293,6 +294,13 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
     }
     const DD part = DD(factor) * stat.mid * (DD(count) / DD(count - (scale == 1 ? 0 : 1)));
     const DD rest = (DD(1) - DD(factor)) * running.mid;
+    // The update's own arithmetic may leave its range, the factor already.
+    const double limit = saved_as(std::max(c.run_unit, c.factor_unit)).max_finite / 2;
+    if (std::max({std::abs(factor), std::abs(1 - factor), std::abs(part.hi), std::abs(rest.hi),
+                  scale * stat.upper()}) > limit) {
+      running = {0, 0, Kind::any};
+      return;
+    }
     Element next;
     const double fresh = std::abs(factor) * scale * stat.radius,
                  carried = std::abs(1 - factor) * running.radius;

@@ -269,7 +269,7 @@ Contract contract_of(const truenorm_contract& claim, const Problem& p) {
   // A pivot within half a standard deviation of the mean has a mean square Q <= 1.25 var about it,
   // and errs by gamma*Q + 2*(sigma/2)*gamma*sqrt(Q) < 2.4*gamma*var, where the mean itself would
   // err by gamma*var.
-  c.square = {unit, add, 3 * chain};
+  c.square = {2 * unit, add, 3 * chain};  // its terms take 4.9 roundings instead of 3
   c.mean_unit = unit;
   c.var_unit = 2 * unit;     // the division and a store
   c.invstd_unit = 4 * unit;  // var + eps, the root, the reciprocal, a store

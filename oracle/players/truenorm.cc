@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "../arena.h"
+#include "../exact/lemmas.h"
 #include "players.h"
 
 namespace truenorm::oracle {
@@ -215,6 +216,8 @@ class Game {
       step.save_invstd = values_of(layer_.saved_invstd(), Dtype::f64);
     }
     if (before && trace_.outcome == Outcome::played) compare_functions(i, shape, *before, step);
+    forwarded_by_batch_ = problem_.run[i].op == Op::train || !layer_.options().track_running_stats;
+    forwarded_ = std::move(before);
   }
 
   const Placed& parameter(Use use, std::string_view name, const ConstVector& v,
@@ -298,6 +301,46 @@ class Game {
     step.dx = arena_.read(dx);
     step.dweight = arena_.read(dweight);
     step.dbias = arena_.read(dbias);
+    if (forwarded_ && trace_.outcome == Outcome::played) compare_gradients(i, shape, step);
+  }
+
+  // As compare_functions, for the gradients: from the statistics and the weight of the forward.
+  void compare_gradients(std::size_t i, const Shape& shape, const StepTrace& step) {
+    arena_.begin(case_);
+    const Placed& x =
+        arena_.tensor(Use::in, "x", shape, problem_.dtype, exec_.x, &inputs_.step[*last_]);
+    const Placed& dy =
+        arena_.tensor(Use::in, "dy", shape, problem_.dtype, exec_.dy, &inputs_.step[i]);
+    const Placed& dx = arena_.tensor(Use::out, "dx", shape, problem_.dtype, exec_.dx);
+    const Placed& dweight = arena_.vector(Use::out, "dweight", shape.c, problem_.param_dtype);
+    const Placed& dbias = arena_.vector(Use::out, "dbias", shape.c, problem_.param_dtype);
+    std::vector<double> weight, mean, spread;
+    ConstVector w, m, s;
+    const BatchNorm& then = *forwarded_;
+    if (problem_.weight) w = vector_view(parameter(Use::in, "weight", then.weight(), weight));
+    if (forwarded_by_batch_) {
+      mean = values_of(layer_.saved_mean(), Dtype::f64);
+      spread = values_of(layer_.saved_invstd(), Dtype::f64);
+      m = vector_view(arena_.vector(Use::in, "save_mean", shape.c, Dtype::f64, &mean));
+      s = vector_view(arena_.vector(Use::in, "save_invstd", shape.c, Dtype::f64, &spread));
+    } else if (then.running_mean().present()) {
+      m = vector_view(parameter(Use::in, "running_mean", then.running_mean(), mean));
+      s = vector_view(parameter(Use::in, "running_var", then.running_var(), spread));
+    }
+    const Tensor to = view(dx);
+    const Vector to_weight = vector_view(dweight), to_bias = vector_view(dbias);
+    const Status status =
+        forwarded_by_batch_
+            ? backward_training(context_, {view(dy), view(x), w, m, s, to, to_weight, to_bias})
+            : backward_inference(
+                  context_, {view(dy), view(x), w, m, s, problem_.eps, to, to_weight, to_bias});
+    if (!status.ok())
+      return stop(Outcome::failed,
+                  std::string("the functions refuse the layer's gradient: ") + status.message());
+    if (const std::string harm = arena_.harm(); !harm.empty()) return stop(Outcome::memory, harm);
+    if (!same_bits(arena_.read(dx), step.dx) || !same_bits(arena_.read(dweight), step.dweight) ||
+        !same_bits(arena_.read(dbias), step.dbias))
+      stop(Outcome::failed, "the functions over strided vectors and the layer differ in gradients");
   }
 
   void save_load(StepTrace& step) {
@@ -336,6 +379,8 @@ class Game {
   BatchNorm layer_;
   Trace trace_;
   std::optional<std::size_t> last_;
+  std::optional<BatchNorm> forwarded_;  // the layer as the last forward met it (strided vectors)
+  bool forwarded_by_batch_ = false;
 };
 
 class Truenorm final : public Player {
@@ -359,24 +404,28 @@ class Truenorm final : public Player {
     for (std::size_t i = 0; i < p.run.size(); ++i) largest = std::max(largest, batch_of(p, i));
     const double n = static_cast<double>(p.shape.with_batch(largest).per_channel());
     // Contiguous or packed runs: blocks of up to 4096 f32 (2048 f64) values in 64 (32) chains,
-    // which six (five) levels add up; at most 5 + 2^17/985 blocks to a task of 2^17 values.
+    // which six (five) levels add up. A task of 2^17 values has five blocks that double up to 4096;
+    // later ones end when full or at the end of a run of 1024 or more: one in 1024 values at worst.
     // Channels innermost: blocks of 64 rows, one chain a channel; at most 32 tasks. Blocks and
     // tasks merge in double.
     const double lanes = wide ? 32 : 64, levels = wide ? 5 : 6;
     const bool rows = exec.x == Layout::nhwc || p.shape.plane() == 1;
     const double run_chain = std::ceil(std::min(n, 64 * lanes) / lanes) + levels,
-                 run_merges = 5 + std::min(n, 0x1p17) / 985 + std::ceil(n / 0x1p17);
+                 run_merges = 6 + std::min(n, 0x1p17) / 1024 + std::ceil(n / 0x1p17);
     const double row_chain = std::min(n, 64.0), row_merges = n / 64 + std::min(n / 256, 32.0) + 1;
     const double merges = n <= 64 ? 1 : std::max(run_merges, rows ? row_merges : 0);
-    const double chain = std::max(run_chain, rows ? row_chain : 0) + (wide ? merges : 0);
-    c.mean = c.square = c.dot = {u, u, chain};
-    c.dy_sum = {0, u, chain};
+    const double chain = std::max(run_chain, rows ? row_chain : 0);
+    c.mean = c.square = {u, u, chain};
+    c.dot = {u, u, chain + merges * (kU64 / u)};
+    c.dy_sum = {0, u, c.dot.chain};
     c.pivoted = true;
     c.pivot_unit = u;
-    if (n > 64) {  // more than one block
-      c.inflation = 2.25;
-      c.pivot_roundings = 9;
-    }
+    // The first pivot is its block's mean formed about the block's first value, which lies at most
+    // (1 + sqrt(k)) sigma from k values on average: it errs by drift*sigma and the rounding.
+    const double drift = exact::gamma(chain, u) * (1 + std::sqrt(std::min(n, 256.0)));
+    const bool blocks = n > (rows ? 64 : 256);
+    c.pivot_roundings = blocks ? 18 : 2;
+    c.inflation = (blocks ? 2.25 : 1) + c.pivot_roundings * drift * drift;
     c.constant_exact = true;
     c.mean_unit = (merges + 2) * kU64;
     c.var_unit = 4 * (merges + 2) * kU64;
@@ -387,6 +436,7 @@ class Truenorm final : public Player {
     c.forward_roundings = fma ? 2 : 3;  // x - mean, invstd*weight; the product
     c.bias_roundings = 1;
     c.backward_roundings = fma ? 3 : 5;  // x - mean, its coefficient, the inner sum; two products
+    c.hands_out_statistics = true;
     c.save_unit = kU64;
     c.run_unit = kU64;
     return c;
