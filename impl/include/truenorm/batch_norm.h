@@ -96,14 +96,15 @@ class BatchNorm {
   [[nodiscard]] State state() const noexcept;
   /// Copies every entry that the layer has, from any memory, its own included; ignores entries that
   /// the layer has not. Refused: missing_state if the source lacks an entry, bad_size and
-  /// dtype_mismatch if it differs, bad_value if num_batches_tracked is negative. All or nothing.
-  /// The memory of the last forward, options and mode stay.
+  /// dtype_mismatch if it differs, bad_value if num_batches_tracked is negative, out_of_memory, and
+  /// vectors that are ill-formed. All or nothing. The memory of the last forward, options and mode
+  /// stay.
   [[nodiscard]] Status load(const State& source) noexcept;
 
   /// y = normalized x, see functional.h. x has num_features channels, and the layer's dtype, or
   /// bf16 or f16 if the layer's dtype is f32. y may be x with the same strides; a backward then
   /// needs another copy of x. With no elements: accepted in every mode if sizes and types fit,
-  /// running statistics stay; the batch is counted.
+  /// running statistics stay; the batch is counted (overflow if num_batches_tracked cannot be).
   [[nodiscard]] Status forward(Context& context, const ConstTensor& x, const Tensor& y) noexcept;
 
   /// Gradient of the last accepted forward, which saw x, through the statistics and the weight that
