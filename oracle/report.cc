@@ -48,17 +48,47 @@ Tally Report::total() const {
   return sum;
 }
 
-bool Report::all_good(bool allow_new_divergences) const {
+bool Report::conclusive() const {
   const Tally sum = total();
-  // A run in which the subject took no case at all has shown nothing.
-  const bool judged = sum.cases() == 0 || sum[Result::skipped] < sum.cases();
-  return judged && sum.against() == 0 && (allow_new_divergences || rival.fresh == 0);
+  return sum[Result::pass] > 0 || sum.against() > 0;
+}
+
+bool Report::all_good(bool allow_new_divergences) const {
+  return conclusive() && total().against() == 0 && (allow_new_divergences || rival.fresh == 0);
 }
 
 Tally& Report::area(std::string_view name) {
   for (auto& [known, tally] : areas)
     if (known == name) return tally;
   return areas.emplace_back(name, Tally{}).second;
+}
+
+std::string shard_name(const Shard& s) {
+  return fmt::format("{}/{}", s.index == 0 ? s.count : s.index, s.count);
+}
+
+std::string missing_shards(const Report& report) {
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 20;
+  constexpr std::size_t kShown = 8;
+  // All shards as parts of the finest division.
+  std::uint64_t parts = 1;
+  for (const Shard& s : report.shards) {
+    const std::uint64_t factor = s.count / std::gcd(parts, s.count);
+    if (factor > kMost / parts) return "more than can be named";
+    parts *= factor;
+  }
+  std::vector<bool> there(parts, false);
+  for (const Shard& s : report.shards)
+    for (std::uint64_t i = s.index; i < parts; i += s.count) there[i] = true;
+  std::string text;
+  std::size_t missing = 0;
+  for (std::uint64_t i = 1; i <= parts; ++i) {
+    if (there[i % parts]) continue;
+    if (missing++ < kShown)
+      text += fmt::format("{}{}", text.empty() ? "" : " ", shard_name({i % parts, parts}));
+  }
+  if (missing > kShown) text += fmt::format(" and {} more", missing - kShown);
+  return text;
 }
 
 void absorb(Report& to, const Report& from) {
@@ -94,8 +124,8 @@ void require_same_run(const std::string& name, const Report& a, const std::strin
     for (const Shard& t : b.shards) {
       const std::uint64_t common = std::gcd(s.count, t.count);
       if (s.index % common == t.index % common)
-        throw ReportError(fmt::format("{} (shard {}/{}) and {} (shard {}/{}) hold the same cases",
-                                      name, s.index, s.count, other, t.index, t.count));
+        throw ReportError(fmt::format("{} (shard {}) and {} (shard {}) hold the same cases", name,
+                                      shard_name(s), other, shard_name(t)));
     }
 }
 

@@ -94,6 +94,8 @@ struct Report {
   std::vector<Failure> failures;  // in case order
 
   Tally total() const;
+  /// Something was shown: a pass that is not hollow, or a verdict against the subject.
+  bool conclusive() const;
   bool all_good(bool allow_new_divergences) const;
   Tally& area(std::string_view name);  // made at its first mention
 };
@@ -112,6 +114,11 @@ struct ReportError : std::runtime_error {
 /// Adds up reports of different shards of one run. Throws ReportError where they are not that.
 Report merge(const std::vector<std::pair<std::string, Report>>& named);
 
+/// A shard as people count them: i/n with i in 1..n.
+std::string shard_name(const Shard&);
+/// The shards that a report lacks, "2/4 4/4"; empty where it is whole.
+std::string missing_shards(const Report&);
+
 /// "truenorm-conform/1". from_json(to_json(r)) gives every field that merge() needs. `what` names
 /// the file in errors.
 std::string to_json(const Report&);
@@ -124,6 +131,7 @@ struct Look {
   bool colour = false;
   bool census = false;     // every class, not the short form
   std::size_t shown = 20;  // failures
+  bool allow_new_divergences = false;
 };
 
 /// The report for people.

@@ -2,7 +2,11 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "report.h"
 
@@ -13,22 +17,15 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kSchema = "truenorm-conform/1";
 
+/// Sums of counts up to this do not overflow.
+constexpr std::uint64_t kMostCases = std::uint64_t{1} << 48;
+
 /// JSON has no Inf: a score beyond every number is written as a word.
 Json score_json(double score) { return std::isfinite(score) ? Json(score) : Json("inf"); }
-
-double read_score(const Json& json) {
-  return json.is_string() ? std::numeric_limits<double>::infinity() : json.get<double>();
-}
 
 Json peak_json(const Peak& peak) {
   if (peak.score < 0) return nullptr;
   return {{"score", score_json(peak.score)}, {"index", peak.index}, {"case", peak.line}};
-}
-
-Peak read_peak(const Json& json) {
-  if (json.is_null()) return {};
-  return {read_score(json.at("score")), json.at("index").get<std::uint64_t>(),
-          json.at("case").get<std::string>()};
 }
 
 Json results_json(const Tally& tally) {
@@ -38,36 +35,11 @@ Json results_json(const Tally& tally) {
   return json;
 }
 
-Tally read_tally(const Json& json) {
-  Tally tally;
-  for (std::size_t i = 0; i < kResults; ++i)
-    tally.results[i] = json.at(std::string(name(static_cast<Result>(i)))).get<std::uint64_t>();
-  return tally;
-}
-
 Json failure_json(const Failure& f) {
   return {{"case", f.line},       {"reason", f.reason},   {"result", name(f.result)},
           {"area", f.area},       {"index", f.index},     {"detail", f.detail},
           {"opinion", f.opinion}, {"command", f.command}, {"found", f.found},
           {"shrunk", f.shrunk}};
-}
-
-Failure read_failure(const Json& json, bool divergence) {
-  Failure f;
-  f.divergence = divergence;
-  f.line = json.at("case").get<std::string>();
-  f.reason = json.at("reason").get<std::string>();
-  for (std::size_t i = 0; i < kResults; ++i)
-    if (json.at("result").get<std::string>() == name(static_cast<Result>(i)))
-      f.result = static_cast<Result>(i);
-  f.area = json.at("area").get<std::string>();
-  f.index = json.at("index").get<std::uint64_t>();
-  f.detail = json.at("detail").get<std::string>();
-  f.opinion = json.at("opinion").get<std::string>();
-  f.command = json.at("command").get<std::string>();
-  f.found = json.at("found").get<std::string>();
-  f.shrunk = json.at("shrunk").get<bool>();
-  return f;
 }
 
 Json areas_json(const Report& r) {
@@ -86,32 +58,171 @@ Json census_json(const Report& r) {
   return census;
 }
 
+/// A value with its place in the file, so that every complaint names both.
+class Node {
+ public:
+  Node(const Json& json, std::string_view file, std::string pointer)
+      : json_(&json), file_(file), pointer_(std::move(pointer)) {}
+
+  [[noreturn]] void fail(const std::string& what) const {
+    throw ReportError(fmt::format("{}: {}: {}", file_, pointer_.empty() ? "/" : pointer_, what));
+  }
+
+  Node at(std::string_view key) const {
+    expect(json_->is_object(), "an object");
+    const auto it = json_->find(std::string(key));
+    if (it == json_->end()) fail(fmt::format("key '{}' is missing", key));
+    return Node(*it, file_, fmt::format("{}/{}", pointer_, key));
+  }
+
+  std::vector<Node> elements() const {
+    expect(json_->is_array(), "an array");
+    std::vector<Node> nodes;
+    for (const Json& json : *json_)
+      nodes.emplace_back(json, file_, fmt::format("{}/{}", pointer_, nodes.size()));
+    return nodes;
+  }
+
+  std::vector<std::pair<std::string, Node>> members() const {
+    expect(json_->is_object(), "an object");
+    std::vector<std::pair<std::string, Node>> nodes;
+    for (const auto& [key, json] : json_->items())
+      nodes.emplace_back(key, Node(json, file_, fmt::format("{}/{}", pointer_, key)));
+    return nodes;
+  }
+
+  bool null() const { return json_->is_null(); }
+
+  std::string text() const {
+    expect(json_->is_string(), "a string");
+    return json_->get<std::string>();
+  }
+
+  bool flag() const {
+    expect(json_->is_boolean(), "true or false");
+    return json_->get<bool>();
+  }
+
+  double number() const {
+    expect(json_->is_number() && json_->get<double>() >= 0, "a number from 0");
+    return json_->get<double>();
+  }
+
+  std::uint64_t count(std::uint64_t most = std::numeric_limits<std::uint64_t>::max()) const {
+    expect(json_->is_number_unsigned() && json_->get<std::uint64_t>() <= most,
+           fmt::format("a whole number from 0 to {}", most));
+    return json_->get<std::uint64_t>();
+  }
+
+  double score() const {
+    return json_->is_string() && text() == "inf" ? std::numeric_limits<double>::infinity()
+                                                 : number();
+  }
+
+  Counts counts() const {
+    Counts counts;
+    for (const auto& [key, node] : members()) counts[key] = node.count();
+    return counts;
+  }
+
+  /// What adds up to this number.
+  void sum(std::uint64_t parts, std::string_view of) const {
+    if (count() != parts) fail(fmt::format("{}, but {} adds up to {}", count(), of, parts));
+  }
+
+ private:
+  void expect(bool good, std::string_view what) const {
+    if (!good)
+      fail(fmt::format("{} was expected, not {}", what,
+                       json_->dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 40)));
+  }
+
+  const Json* json_;
+  std::string_view file_;
+  std::string pointer_;
+};
+
+Peak read_peak(const Node& node) {
+  if (node.null()) return {};
+  return {node.at("score").score(), node.at("index").count(), node.at("case").text()};
+}
+
+std::optional<Result> result_named(std::string_view text) {
+  for (std::size_t i = 0; i < kResults; ++i)
+    if (text == name(static_cast<Result>(i))) return static_cast<Result>(i);
+  return std::nullopt;
+}
+
+constexpr std::string_view kResultNames = "pass fail hollow skipped crash timeout were expected";
+
+Tally read_tally(const Node& node) {
+  Tally tally;
+  for (const auto& [key, count] : node.members())
+    if (!result_named(key)) count.fail(fmt::format("is no result; {}", kResultNames));
+  for (std::size_t i = 0; i < kResults; ++i)
+    tally.results[i] = node.at(name(static_cast<Result>(i))).count(kMostCases);
+  return tally;
+}
+
+Failure read_failure(const Node& node, bool divergence) {
+  Failure f;
+  f.divergence = divergence;
+  f.line = node.at("case").text();
+  f.reason = node.at("reason").text();
+  const std::string result = node.at("result").text();
+  const std::optional<Result> known = result_named(result);
+  if (!known) node.at("result").fail(fmt::format("'{}' is no result; {}", result, kResultNames));
+  f.result = *known;
+  f.area = node.at("area").text();
+  f.index = node.at("index").count();
+  f.detail = node.at("detail").text();
+  f.opinion = node.at("opinion").text();
+  f.command = node.at("command").text();
+  f.found = node.at("found").text();
+  f.shrunk = node.at("shrunk").flag();
+  return f;
+}
+
+std::uint64_t sum_of(const Counts& counts) {
+  std::uint64_t sum = 0;
+  for (const auto& [key, count] : counts) sum += count;
+  return sum;
+}
+
 /// Everything that merge() adds up, beside the stable keys.
-void read_details(const Json& json, Report& r, std::string_view what) {
-  for (const Json& area : json.at("areas")) {
-    Tally& tally = r.area(area.at("name").get<std::string>());
+void read_details(const Node& node, Report& r) {
+  for (const Node& area : node.at("areas").elements()) {
+    Tally& tally = r.area(area.at("name").text());
+    if (tally.cases() > 0) area.at("name").fail("this area stands twice");
     tally = read_tally(area.at("verdicts"));
+    area.at("cases").sum(tally.cases(), "/verdicts beside it");
     tally.worst = read_peak(area.at("worst"));
   }
-  r.hollow = json.at("hollow").get<Counts>();
-  r.skipped = json.at("skipped").get<Counts>();
-  r.not_compared = json.at("not_compared").get<Counts>();
+  const Tally total = r.total(), said = read_tally(node.at("verdicts"));
+  for (std::size_t i = 0; i < kResults; ++i)
+    node.at("verdicts").at(name(static_cast<Result>(i))).sum(total.results[i], "/areas");
+  node.at("cases").sum(said.cases(), "/verdicts");
+  r.hollow = node.at("hollow").counts();
+  r.skipped = node.at("skipped").counts();
+  node.at("verdicts").at("hollow").sum(sum_of(r.hollow), "/hollow");
+  node.at("verdicts").at("skipped").sum(sum_of(r.skipped), "/skipped");
+  r.not_compared = node.at("not_compared").counts();
   for (std::size_t i = 0; i < kOutputs; ++i)
-    r.outputs[i] = read_peak(json.at("scores").at(std::string(name(static_cast<Output>(i)))));
-  r.rival.agreed = json.at("agreed").get<std::uint64_t>();
-  r.rival.fresh = json.at("divergences").at("new").get<std::uint64_t>();
-  r.rival.known = json.at("divergence_ids").get<Counts>();
-  for (const auto& [reason, count] : r.not_compared) r.rival.skipped += count;
-  for (const auto& [area, classes] : json.at("census").items())
-    for (const auto& [name, count] : classes.items())
-      r.census[{area, name}] = count.get<std::uint64_t>();
+    r.outputs[i] = read_peak(node.at("scores").at(name(static_cast<Output>(i))));
+  r.rival.agreed = node.at("agreed").count();
+  r.rival.fresh = node.at("divergences").at("new").count();
+  r.rival.known = node.at("divergence_ids").counts();
+  node.at("divergences").at("known").sum(r.rival.known_total(), "/divergence_ids");
+  r.rival.skipped = sum_of(r.not_compared);
+  for (const auto& [area, classes] : node.at("census").members())
+    for (const auto& [name, count] : classes.members()) r.census[{area, name}] = count.count();
   r.shards.clear();
-  for (const Json& shard : json.at("shards")) {
-    r.shards.push_back(
-        {shard.at("index").get<std::uint64_t>(), shard.at("count").get<std::uint64_t>()});
-    if (r.shards.back().count == 0 || r.shards.back().index >= r.shards.back().count)
-      throw ReportError(fmt::format("{}: /shards: an index below the count was expected", what));
+  for (const Node& shard : node.at("shards").elements()) {
+    r.shards.push_back({shard.at("index").count(), shard.at("count").count()});
+    if (r.shards.back().index >= r.shards.back().count)
+      shard.at("index").fail("an index below the count was expected");
   }
+  if (r.shards.empty()) node.at("shards").fail("a shard was expected");
 }
 
 std::string xml(std::string_view text) {
@@ -165,7 +276,8 @@ std::string to_json(const Report& r) {
   Json json;
   json["schema"] = kSchema;
   json["subject"] = r.subject;
-  json["libtorch"] = r.libtorch.empty() ? Json(nullptr) : Json(r.libtorch);
+  const std::string& libtorch = r.subject == "libtorch" ? r.subject_version : r.libtorch;
+  json["libtorch"] = libtorch.empty() ? Json(nullptr) : Json(libtorch);
   json["seed"] = r.seed;
   json["cases"] = total.cases();
   json["verdicts"] = results_json(total);
@@ -204,23 +316,28 @@ std::string to_json(const Report& r) {
 Report from_json(std::string_view text, std::string_view what) {
   try {
     const Json json = Json::parse(text);
-    if (!json.is_object() || json.value("schema", "") != kSchema)
+    if (!json.is_object() || !json.contains("schema") || json["schema"] != kSchema)
       throw ReportError(
           fmt::format("{}: not a report: \"schema\": \"{}\" was expected", what, kSchema));
+    const Node node(json, what, "");
     Report r;
-    r.subject = json.at("subject").get<std::string>();
-    if (!json.at("libtorch").is_null()) r.libtorch = json.at("libtorch").get<std::string>();
-    r.seed = json.at("seed").get<std::uint64_t>();
-    r.seconds = json.at("seconds").get<double>();
-    r.subject_version = json.at("subject_version").get<std::string>();
-    r.random_cases = json.at("random_cases").get<std::uint64_t>();
-    r.interrupted = json.at("interrupted").get<bool>();
-    r.out_of_time = json.at("out_of_time").get<bool>();
-    r.threads = json.at("threads").get<unsigned>();
-    for (const Json& f : json.at("failures")) r.failures.push_back(read_failure(f, false));
-    for (const Json& f : json.at("new_divergences")) r.failures.push_back(read_failure(f, true));
+    r.subject = node.at("subject").text();
+    if (r.subject != "libtorch" && !node.at("libtorch").null())
+      r.libtorch = node.at("libtorch").text();
+    r.seed = node.at("seed").count();
+    r.seconds = node.at("seconds").number();
+    r.subject_version = node.at("subject_version").text();
+    r.random_cases = node.at("random_cases").count();
+    r.interrupted = node.at("interrupted").flag();
+    r.out_of_time = node.at("out_of_time").flag();
+    r.threads =
+        static_cast<unsigned>(node.at("threads").count(std::numeric_limits<unsigned>::max()));
+    for (const Node& f : node.at("failures").elements())
+      r.failures.push_back(read_failure(f, false));
+    for (const Node& f : node.at("new_divergences").elements())
+      r.failures.push_back(read_failure(f, true));
     sort_failures(r);
-    read_details(json, r, what);
+    read_details(node, r);
     return r;
   } catch (const Json::exception& e) {
     throw ReportError(fmt::format("{}: not a report: {}", what, e.what()));

@@ -119,7 +119,7 @@ void Writer::heading() {
   std::string shards;
   if (r_.shards != std::vector<Shard>{Shard{}})
     for (const Shard& s : r_.shards)
-      shards += fmt::format("{}{}/{}", shards.empty() ? ", shard " : " ", s.index, s.count);
+      shards += fmt::format("{}{}", shards.empty() ? ", shard " : " ", shard_name(s));
   line("seed {}{}, {} in {:.1f} s: {:.0f} a second on {}", r_.seed, shards,
        plural(total.cases(), "case", "cases"), r_.seconds,
        r_.seconds > 0 ? static_cast<double>(total.cases()) / r_.seconds : 0.0,
@@ -227,11 +227,13 @@ void Writer::verdict() {
   if (r_.rival.fresh > 0)
     line("{}: {} of LibTorch, listed nowhere", bad("NEW"),
          plural(r_.rival.fresh, "divergence", "divergences"));
-  if (total.cases() > 0 && total[Result::skipped] == total.cases())
-    line("{}: {} took none of the cases, so nothing is shown", bad("FAIL"), r_.subject);
+  const std::string cases = plural(total.cases(), "case", "cases");
+  const bool passed = !r_.interrupted && r_.all_good(look_.allow_new_divergences);
+  if (!r_.conclusive())
+    line("{}: nothing is shown: {} passed none of {}, and every verdict is hollow or skipped",
+         r_.interrupted ? "no result" : bad("FAIL"), r_.subject, cases);
   else if (total.against() == 0)
-    line("{}: no verdict against {} in {}", good("PASS"), r_.subject,
-         plural(total.cases(), "case", "cases"));
+    line("{}no verdict against {} in {}", passed ? good("PASS") + ": " : "", r_.subject, cases);
 }
 
 }  // namespace

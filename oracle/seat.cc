@@ -50,10 +50,10 @@ class RemoteSeat final : public Seat {
   RemotePlayer::Reply receive() override { return player_.receive(); }
   std::string version() const override { return player_.version(); }
 
-  /// Why there is no worker, or empty. Starts it.
+  /// Why there is no worker, or empty. Starts it, once.
   std::string trouble() {
     player_.name();
-    return player_.pid() != 0 ? std::string() : ask(Case{{}, Exec{}}).trace.detail;
+    return player_.pid() != 0 ? std::string() : receive().trace.detail;
   }
 
  private:

@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "conform.h"
@@ -244,6 +245,85 @@ TEST(Report, ARunThatTakesNoCaseIsNotGood) {
   Report report;
   report.area("a").results[static_cast<std::size_t>(Result::skipped)] = 3;
   EXPECT_FALSE(report.all_good(true));
+  report.area("a").results[static_cast<std::size_t>(Result::hollow)] = 2;
+  EXPECT_FALSE(report.all_good(true));
+  EXPECT_EQ(to_text(report, {}).find("PASS"), std::string::npos);
+  EXPECT_NE(to_text(report, {}).find("nothing is shown"), std::string::npos);
+  report.area("a").results[static_cast<std::size_t>(Result::pass)] = 1;
+  EXPECT_TRUE(report.all_good(false));
+}
+
+TEST(Report, WhatAFileGetsWrongIsNamedWithItsPlace) {
+  Report whole;
+  whole.area("a").results[static_cast<std::size_t>(Result::pass)] = 3;
+  whole.area("a").results[static_cast<std::size_t>(Result::fail)] = 1;
+  whole.failures.emplace_back();
+  const Json good = Json::parse(to_json(whole));
+  const auto complaint = [&](const char* pointer, const Json& value) -> std::string {
+    Json bad = good;
+    bad[Json::json_pointer(pointer)] = value;
+    try {
+      from_json(bad.dump(), "f.json");
+    } catch (const ReportError& e) {
+      return e.what();
+    }
+    return "none";
+  };
+  EXPECT_EQ(complaint("/cases", 4), "none");
+  for (const auto& [pointer, value, words] :
+       std::initializer_list<std::tuple<const char*, Json, const char*>>{
+           {"/cases", -4, "a whole number from 0"},
+           {"/cases", 5, "5, but /verdicts adds up to 4"},
+           {"/verdicts/pass", 2, "2, but /areas adds up to 3"},
+           {"/verdicts/pass", -3, "a whole number from 0"},
+           {"/verdicts/passed", 3, "is no result; pass fail hollow"},
+           {"/areas/0/verdicts/pass", "3", "a whole number from 0"},
+           {"/areas/0/cases", 1, "1, but /verdicts beside it adds up to 4"},
+           {"/verdicts/hollow", 1, "1, but /areas adds up to 0"},
+           {"/failures/0/result", "failed", "'failed' is no result"},
+           {"/failures/0/shrunk", 1, "true or false was expected"},
+           {"/seed", 1.5, "a whole number from 0"},
+           {"/threads", 1e300, "a whole number from 0"},
+           {"/shards", Json::array(), "a shard was expected"},
+           {"/subject", nullptr, "a string was expected, not null"}}) {
+    const std::string got = complaint(pointer, value);
+    EXPECT_TRUE(got.starts_with(std::string("f.json: ") + pointer + ": ")) << got;
+    EXPECT_NE(got.find(words), std::string::npos) << got;
+  }
+}
+
+TEST(Report, PassIsSaidOnlyWhereTheStatusIsGood) {
+  Report report;
+  report.subject = "naive";
+  report.area("a").results[static_cast<std::size_t>(Result::pass)] = 1;
+  EXPECT_NE(to_text(report, {}).find("PASS: no verdict against naive in 1 case"),
+            std::string::npos);
+  report.rival.fresh = 1;
+  EXPECT_EQ(to_text(report, {}).find("PASS"), std::string::npos);
+  EXPECT_NE(to_text(report, {}).find("\nno verdict against naive in 1 case"), std::string::npos);
+  Look look;
+  look.allow_new_divergences = true;
+  EXPECT_NE(to_text(report, look).find("PASS"), std::string::npos);
+  report.interrupted = true;
+  EXPECT_EQ(to_text(report, look).find("PASS"), std::string::npos);
+}
+
+TEST(Report, NamesTheShardsThatAreMissing) {
+  Report report;
+  EXPECT_EQ(missing_shards(report), "");
+  report.shards = {{0, 4}, {1, 2}};
+  EXPECT_EQ(missing_shards(report), "2/4");
+  EXPECT_NE(to_text(report, {}).find("shard 4/4 1/2"), std::string::npos);
+  report.shards = {{0, 2}, {1, 2}};
+  EXPECT_EQ(missing_shards(report), "");
+}
+
+TEST(Report, NamesLibTorchWhereItIsTheSubject) {
+  Report report;
+  report.subject = "libtorch";
+  report.subject_version = "1.13.1";
+  EXPECT_EQ(Json::parse(to_json(report)).at("libtorch"), "1.13.1");
+  EXPECT_EQ(to_json(from_json(to_json(report), "r")), to_json(report));
 }
 
 TEST(Words, SayWhatKindOfValueWasWanted) {

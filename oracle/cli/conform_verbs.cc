@@ -5,8 +5,11 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
+#include <limits>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -56,24 +59,47 @@ Table who_conforms(const Options& o) {
   return table;
 }
 
+void require_two_files(const std::string& json, const std::string& junit) {
+  namespace fs = std::filesystem;
+  if (json.empty() || junit.empty()) return;
+  std::error_code ignored;
+  const auto place = [&](const std::string& path) {
+    return path == "-" ? fs::path(path) : fs::weakly_canonical(fs::absolute(path), ignored);
+  };
+  if (place(json) == place(junit))
+    throw UsageError(
+        fmt::format("--json and --junit both name '{}'; two files were expected", json));
+}
+
 void check_numbers(const Options& o) {
   if (o.seconds_given && !(o.seconds > 0 && std::isfinite(o.seconds)))
     throw UsageError(fmt::format("--seconds {}: a time above 0 was expected", o.seconds));
-  if (o.threads > static_cast<unsigned>(kMaxThreads))
-    throw UsageError(fmt::format("--threads {}: 1 to {} were expected", o.threads, kMaxThreads));
-  if (o.cases >= Plan::kEndless)
-    throw UsageError(fmt::format("--cases {}: too many; --seconds ends a run by time", o.cases));
+}
+
+/// Digits and nothing else: a sign, a blank or a number that does not fit is told, not wrapped.
+CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
+  return {[least, most](std::string& text) {
+            std::uint64_t value = 0;
+            const char* end = text.data() + text.size();
+            const auto [rest, error] = std::from_chars(text.data(), end, value);
+            if (error == std::errc() && rest == end && value >= least && value <= most)
+              return std::string();
+            return fmt::format("'{}': a whole number from {} to {} was expected", text, least,
+                               most);
+          },
+          ""};
 }
 
 int conform_status(const Report& report, bool allow_new) {
-  if (!report.all_good(allow_new)) return kAgainst;
-  return report.interrupted ? kInterrupted : kGood;
+  if (report.all_good(allow_new)) return report.interrupted ? kInterrupted : kGood;
+  return report.interrupted && !report.conclusive() ? kInterrupted : kAgainst;
 }
 
 int run_conform(const Options& o) {
   check_numbers(o);
   ConformOptions engine;
   if (!o.shard.empty()) engine.shard = parse_shard(o.shard);
+  require_two_files(o.json, o.junit);
   const Table who = who_conforms(o);
   const bool rival = who.players.size() > 1;  // LibTorch
   engine.subject = who.subject;
@@ -112,7 +138,8 @@ int run_conform(const Options& o) {
   report.random_cases = endless ? 0 : o.cases;
   if (json.wanted()) json.write(to_json(report));
   if (junit.wanted()) junit.write(to_junit(report));
-  if (o.json != "-") fmt::print("{}", to_text(report, {colour(), o.census, engine.shrunk}));
+  if (o.json != "-")
+    fmt::print("{}", to_text(report, {colour(), o.census, engine.shrunk, o.allow_new}));
   return conform_status(report, o.allow_new);
 }
 
@@ -123,6 +150,7 @@ struct MergeOptions {
 };
 
 int run_merge(const MergeOptions& o) {
+  require_two_files(o.json, o.junit);
   std::vector<std::pair<std::string, Report>> reports;
   for (const std::string& file : o.files)
     reports.emplace_back(file, from_json(read_input(file), file));
@@ -134,8 +162,11 @@ int run_merge(const MergeOptions& o) {
     Look look;
     look.colour = colour();
     look.census = o.census;
+    look.allow_new_divergences = o.allow_new;
     fmt::print("{}", to_text(sum, look));
   }
+  if (const std::string missing = missing_shards(sum); !missing.empty())
+    fmt::print(stderr, "truenorm: not the whole run, shards are missing: {}\n", missing);
   return conform_status(sum, o.allow_new);
 }
 
@@ -150,12 +181,15 @@ void add_conform(CLI::App& app, int& status) {
   verb->add_option("--players", o->players,
                    "Who plays: subject,libtorch (default), or the subject alone");
   const auto cases =
-      verb->add_option("--cases", o->cases, "Random cases besides the fixed ones (default 20000)");
+      verb->add_option("--cases", o->cases, "Random cases besides the fixed ones (default 20000)")
+          ->check(whole_number(0, Plan::kEndless - 1));
   const auto seconds =
       verb->add_option("--seconds", o->seconds, "End the random cases after this time");
-  verb->add_option("--seed", o->seed, "Seed of the random cases (default 1)");
+  verb->add_option("--seed", o->seed, "Seed of the random cases (default 1)")
+      ->check(whole_number(0, std::numeric_limits<std::uint64_t>::max()));
   verb->add_option("--shard", o->shard, "i/n: every n-th case only, part i of 1..n");
-  verb->add_option("--threads", o->threads, "Judges side by side (default: one a core)");
+  verb->add_option("--threads", o->threads, "Judges side by side (default: one a core)")
+      ->check(whole_number(1, kMaxThreads));
   verb->add_option("--json", o->json, "Write the report as JSON; - for standard output");
   verb->add_option("--junit", o->junit, "Write the report as JUnit XML");
   verb->add_option("--corpus", o->corpus, "Directory of the corpus (also TRUENORM_CORPUS)");

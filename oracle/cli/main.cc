@@ -1,9 +1,11 @@
 // truenorm: is this BatchNorm right, and is it fast?
 #include <fmt/format.h>
 
-#include <csignal>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <iostream>
 #include <string>
 
 #include "../plan.h"
@@ -26,6 +28,30 @@ int complain(int status, const char* what) {
   return status;
 }
 
+/// What is wrong with the words of the command, and what would be right: the verb's example.
+int complain(const CLI::App& app, const CLI::ParseError& e) {
+  const auto verbs = app.get_subcommands();
+  const std::string verb = verbs.empty() ? "" : verbs.front()->get_name();
+  const std::string right = verbs.empty() ? app.get_footer() : verbs.front()->get_footer();
+  const std::size_t example = right.rfind("Example: ");
+  return complain(kUsage, fmt::format("{}{}{}\n{}\n'truenorm {}{}--help' tells more", verb,
+                                      verb.empty() ? "" : ": ", e.what(),
+                                      example == std::string::npos ? "" : right.substr(example),
+                                      verb, verb.empty() ? "" : " ")
+                              .c_str());
+}
+
+/// What was printed must have arrived.
+int delivered(int status) {
+  const bool flushed = std::fflush(stdout) == 0;
+  const int why = flushed ? 0 : errno;
+  std::cout.flush();  // the same buffer
+  if (flushed && std::ferror(stdout) == 0) return status;
+  return complain(kUsage, fmt::format("standard output cannot be written{}{}", why ? ": " : "",
+                                      why ? std::strerror(why) : "")
+                              .c_str());
+}
+
 /// CLI11 calls a misspelt verb a missing one.
 void require_verb(const CLI::App& app, const std::string& word) {
   if (word.starts_with("-")) return;
@@ -45,9 +71,11 @@ int run(CLI::App& app, int argc, char** argv, const int& status) {
     app.parse(argc, argv);
     return status;
   } catch (const CLI::ParseError& e) {
-    const bool asked_for = e.get_exit_code() == 0;  // --help, --version
-    app.exit(e);
-    return asked_for ? kGood : kUsage;
+    if (e.get_exit_code() != 0) return complain(app, e);
+    app.exit(e);  // --help, --version
+    return kGood;
+  } catch (const ToldError&) {
+    return kUsage;
   } catch (const UsageError& e) {
     return complain(kUsage, e.what());
   } catch (const ParseError& e) {
@@ -59,6 +87,7 @@ int run(CLI::App& app, int argc, char** argv, const int& status) {
   } catch (const ReportError& e) {
     return complain(kUsage, e.what());
   } catch (const std::exception& e) {
+    if (std::ferror(stdout) != 0) return kUsage;  // told at the end
     return complain(kInternal, e.what());
   }
 }
@@ -77,11 +106,11 @@ int main(int argc, char** argv) {
   app.get_formatter()->column_width(34);
   app.footer(
       "Exit status: 0 all good, 1 a verdict against the subject or a new divergence of LibTorch,\n"
-      "2 wrong usage or input, 3 a fault of this program.\n\n"
+      "2 wrong usage or input, 3 a fault of this program, 130 interrupted.\n\n"
       "Example: truenorm check 'tn1 n4c16s7x7 f32 run=TB | nhwc thr=2'");
   int status = kGood;
   for (const auto add : {add_conform, add_check, add_explain, add_shrink, add_vectors, add_merge,
                          add_print, add_encode, add_list, add_worker})
     add(app, status);
-  return run(app, argc, argv, status);
+  return delivered(run(app, argc, argv, status));
 }

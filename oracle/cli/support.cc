@@ -178,6 +178,11 @@ std::unique_ptr<Seat> seat_for(const std::string& spec) {
   try {
     return remote_seat(spec);
   } catch (const std::runtime_error& e) {
+    // A worker that refuses its player says why and ends with kUsage.
+    const std::string_view why = e.what();
+    if (why.find(fmt::format("exit status {}", kUsage)) != std::string_view::npos &&
+        why.find("did not start") != std::string_view::npos)
+      throw ToldError();
     if (is_path(spec))
       throw UsageError(
           fmt::format("{}; a shared library with the plugin interface was expected", e.what()));

@@ -24,6 +24,11 @@ struct UsageError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// The same where a worker has already said what and why, on the standard error that it shares.
+struct ToldError : UsageError {
+  ToldError() : UsageError("a worker said why") {}
+};
+
 /// A file to write at the end of a run: made under another name now, so that a wrong path shows
 /// before the work, and renamed when it is whole.
 class OutputFile {

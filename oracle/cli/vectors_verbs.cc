@@ -61,7 +61,7 @@ int run_worker(const std::string& spec) {
   try {
     player = make_player(spec);
   } catch (const std::invalid_argument& e) {
-    throw UsageError(e.what());
+    throw UsageError(fmt::format("player '{}': {}", spec, e.what()));
   }
   return serve(*player, STDIN_FILENO, STDOUT_FILENO) == 0 ? kGood : kInternal;
 }
