@@ -22,7 +22,8 @@ class Writer {
     table();
     worst();
     libtorch();
-    causes("hollow", "passed, but with balls so wide that it proves nothing, by output", r_.hollow);
+    causes("hollow", "passed, but proves nothing: balls too wide, or nothing to compare; by output",
+           r_.hollow);
     causes("skipped", fmt::format("{} does not take them", r_.subject), r_.skipped);
     census();
     verdict();
