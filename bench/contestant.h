@@ -1,0 +1,56 @@
+// Who is timed: an implementation in this process, behind one interface.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "oracle/case.h"
+#include "oracle/contract.h"
+
+namespace truenorm::bench {
+
+/// The three calls of a layer's life. `backward` is that of a training step, with all gradients.
+enum class Op : std::uint8_t { training, evaluation, backward };
+
+/// One call to time, on memory that all contestants share. Per-channel vectors are dense, of the
+/// problem's parameter dtype.
+struct Work {
+  oracle::Problem problem;
+  oracle::Exec exec;
+  Op op = Op::training;
+  const void *x = nullptr, *dy = nullptr;
+  const void *weight = nullptr, *bias = nullptr;
+  const void *running_mean = nullptr,
+             *running_var = nullptr;  // initial values: copied, not updated
+};
+
+/// Where the outputs of the last run lie, in the layout of the work; null: not produced, or not in
+/// the parameters' dtype.
+struct Outputs {
+  const void *y = nullptr, *dx = nullptr, *dweight = nullptr, *dbias = nullptr;
+  const void *running_mean = nullptr, *running_var = nullptr;
+  const double *save_mean = nullptr, *save_invstd = nullptr;
+};
+
+class Contestant {
+ public:
+  virtual ~Contestant() = default;
+  virtual std::string name() const = 0;
+  virtual std::string version() const = 0;
+  /// Everything that a user does once: views, primitives, memory of the outputs; for a backward
+  /// also its forward. Returns why the work cannot be done; empty if it can.
+  virtual std::string prepare(const Work&) = 0;
+  /// The call that is timed.
+  virtual void run() = 0;
+  virtual Outputs outputs() const = 0;
+  /// Which of several kernels was taken, in the library's own words.
+  virtual std::string implementation() const { return {}; }
+  /// What its outputs are judged by.
+  virtual oracle::Contract contract(const oracle::Problem&, const oracle::Exec&) const = 0;
+};
+
+std::unique_ptr<Contestant> make_truenorm();
+std::unique_ptr<Contestant> make_libtorch();
+std::unique_ptr<Contestant> make_onednn();  // only in builds that have oneDNN
+
+}  // namespace truenorm::bench

@@ -1,0 +1,61 @@
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <thread>
+
+#include "report.h"
+
+namespace truenorm::bench {
+namespace {
+
+/// The value of the first line that begins with the key.
+std::string value_of(const char* file, std::string_view key, std::string_view drop) {
+  std::ifstream in(file);
+  for (std::string line; std::getline(in, line);) {
+    if (!line.starts_with(key)) continue;
+    const std::size_t begin = line.find_first_not_of(drop, key.size());
+    if (begin == std::string::npos) return {};
+    return line.substr(begin, line.find_last_not_of(drop) - begin + 1);
+  }
+  return {};
+}
+
+/// The tree that this program was built from, as git names it.
+std::optional<std::string> commit() {
+  const std::string command =
+      "git -C '" TRUENORM_SOURCE_DIR "' describe --always --dirty --abbrev=12 2>/dev/null";
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> pipe(popen(command.c_str(), "r"), pclose);
+  char text[80] = {};
+  if (!pipe || std::fgets(text, sizeof text, pipe.get()) == nullptr) return std::nullopt;
+  std::string line(text);
+  while (!line.empty() && line.back() == '\n') line.pop_back();
+  return line.empty() ? std::nullopt : std::optional(line);
+}
+
+}  // namespace
+
+Machine this_machine() {
+  Machine m;
+  m.cpu = value_of("/proc/cpuinfo", "model name", " \t:");
+  m.logical_cpus = std::thread::hardware_concurrency();
+  m.l1 = sysconf(_SC_LEVEL1_DCACHE_SIZE);
+  m.l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  m.l3 = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  m.os = value_of("/etc/os-release", "PRETTY_NAME=", "\"");
+  if (utsname name{}; uname(&name) == 0) {
+    if (m.cpu.empty()) m.cpu = name.machine;
+    m.os += std::string(m.os.empty() ? "" : ", ") + name.sysname + " " + name.release;
+  }
+#ifdef __clang__
+  m.compiler = "clang " __clang_version__;
+#else
+  m.compiler = "GCC " __VERSION__;
+#endif
+  m.commit = commit();
+  return m;
+}
+
+}  // namespace truenorm::bench

@@ -1,0 +1,118 @@
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "report.h"
+
+namespace truenorm::bench {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// Figures to a tenth of a thousandth: more is noise.
+Json rounded(double value) {
+  if (!std::isfinite(value)) return nullptr;
+  return std::round(value * 1e4) / 1e4;
+}
+Json whole(double value) {
+  return std::isfinite(value) ? Json(std::round(value * 10) / 10) : Json(nullptr);
+}
+
+template <class T>
+Json optional(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+Json optional(const std::optional<double>& value) {
+  return value ? rounded(*value) : Json(nullptr);
+}
+
+Json machine_json(const Report& r) {
+  const Machine& m = r.machine;
+  Json json{{"cpu", m.cpu},     {"logical_cpus", m.logical_cpus},
+            {"l1_bytes", m.l1}, {"l2_bytes", m.l2},
+            {"l3_bytes", m.l3}, {"isa", m.isa},
+            {"os", m.os},       {"compiler", m.compiler}};
+  for (const char* player : {"truenorm", "libtorch", "onednn"}) {
+    const auto version = r.versions.find(player);
+    json[player] = version == r.versions.end() ? Json(nullptr) : Json(version->second);
+  }
+  json["commit"] = optional(m.commit);
+  return json;
+}
+
+Json row_json(const Row& row) {
+  const auto figure = [&](double value) { return row.measured ? whole(value) : Json(nullptr); };
+  const auto ratio = [&](double value) { return row.measured ? rounded(value) : Json(nullptr); };
+  const auto peer = [&](const char* name) -> const Against* {
+    const auto it = row.peers.find(name);
+    return row.measured && it != row.peers.end() && it->second.absent.empty() ? &it->second
+                                                                              : nullptr;
+  };
+  Json json{{"case", row.line},
+            {"op", name(row.op)},
+            {"layout", oracle::name(row.layout)},
+            {"dtype", oracle::name(row.dtype)},
+            {"threads", row.threads},
+            {"truenorm_ns", figure(row.ns)}};
+  for (const char* name : {"libtorch", "onednn"})
+    json[std::string(name) + "_ns"] = peer(name) ? whole(peer(name)->ns) : Json(nullptr);
+  json["gbps"] = ratio(row.gbps);
+  json["roofline_pct"] = ratio(row.roofline_pct);
+  // The keys above are stable; what follows may grow.
+  json["suite"] = row.suite;
+  json["shape"] = row.shape;
+  json["verdict"] = row.verdict;
+  json["score"] = rounded(row.score);
+  json["spread"] = ratio(row.spread);
+  json["aa_ratio"] = ratio(row.aa);
+  json["copy_ns"] = figure(row.copy_ns);
+  json["disturbed"] = row.disturbed;
+  json["measurements"] = row.measurements;
+  const auto best = row.best_ratio();
+  json["best_ratio"] = optional(best);
+  for (const auto& [name, against] : row.peers) {
+    const bool present = row.measured && against.absent.empty();
+    json[name + "_ratio"] = present ? rounded(against.ratio) : Json(nullptr);
+    json[name + "_ratio_spread"] = present ? rounded(against.spread) : Json(nullptr);
+    json[name + "_verdict"] = present ? Json(against.verdict) : Json(nullptr);
+    if (!against.absent.empty()) json[name + "_absent"] = against.absent;
+    if (!against.implementation.empty()) json[name + "_implementation"] = against.implementation;
+  }
+  return json;
+}
+
+Json sum_json(const Sum& sum) {
+  Json json{{"op", sum.op},
+            {"layout", sum.layout},
+            {"dtype", sum.dtype},
+            {"threads", sum.threads},
+            {"rows", sum.rows}};
+  for (const char* peer : {"libtorch", "onednn"}) {
+    const auto it = sum.geomean.find(peer);
+    json[std::string(peer) + "_geomean"] =
+        it == sum.geomean.end() ? Json(nullptr) : rounded(it->second);
+  }
+  json["best_geomean"] = optional(sum.geomean_best);
+  json["best_minimum"] = optional(sum.minimum);
+  json["best_minimum_case"] = sum.minimum ? Json(sum.minimum_line) : Json(nullptr);
+  return json;
+}
+
+}  // namespace
+
+std::string to_json(const Report& r) {
+  Json json;
+  json["schema"] = "truenorm-bench/1";
+  json["machine"] = machine_json(r);
+  json["noise_floor_pct"] = rounded(100 * r.noise_floor());
+  json["copy_gbps"] = optional(r.copy_gbps());
+  json["complete"] = r.complete;
+  json["rounds"] = r.rounds;
+  json["disturbed_pct"] = rounded(r.disturbed_pct());
+  json["rows"] = Json::array();
+  for (const Row& row : r.rows) json["rows"].push_back(row_json(row));
+  json["summary"] = Json::array();
+  for (const Sum& sum : r.sums()) json["summary"].push_back(sum_json(sum));
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace truenorm::bench
