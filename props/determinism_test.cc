@@ -5,9 +5,12 @@
 
 #include <algorithm>
 #include <cfenv>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <numeric>
+#include <set>
 #include <thread>
 
 #include "played.h"
@@ -51,14 +54,83 @@ std::vector<Case> large_cases() {
   return list;
 }
 
+/// Every line that the corpus remembers, of whatever file.
+const std::vector<Case>& whole_corpus() {
+  static const std::vector<Case> all = [] {
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(TRUENORM_CORPUS_DIR))
+      if (entry.path().extension() == ".cases") files.push_back(entry.path().filename());
+    std::sort(files.begin(), files.end());
+    EXPECT_GE(files.size(), 5u);
+    std::vector<Case> list;
+    for (const std::string& file : files)
+      for (Case& c : corpus(file)) list.push_back(std::move(c));
+    return list;
+  }();
+  return all;
+}
+
+/// What networks look like, in every loop nest, each large enough for several threads: most of the
+/// corpus is too small for that.
+std::vector<Case> shared_cases() {
+  std::vector<Case> list;
+  for (const std::string_view line :
+       {"tn1 n8c64s56x56 f32 x=normal(1,2) run=TB seed=1 | nchw",
+        "tn1 n8c64s56x56 bf16/f32 x=normal(1,2) run=E seed=2 | nhwc",
+        "tn1 n8c256s14x14 f32 x=normal(1,2) run=TBE seed=3 | nchw",
+        "tn1 n8c256s14x14 f32 x=normal(1,2) run=TBE seed=3 | nhwc",
+        "tn1 n8c256s14x14 f64 x=normal(1,2) run=TBEB seed=4 | nhwc",
+        "tn1 n8c256s14x14 f16 x=normal(1,2) run=TBE seed=5 | nchw",
+        "tn1 n32c128s7x7 f32 x=normal(1,2) run=TBEB seed=6 | nchw",
+        "tn1 n32c128s7x7 f32 x=normal(1,2) run=TBEB seed=6 | nhwc",
+        "tn1 n32c128s7x7 f64 x=cancel(1e4) run=TBE seed=7 | nchw",
+        "tn1 n32c128s7x7 bf16 x=normal(1,2) run=TBE seed=8 | nchw",
+        "tn1 n32c128s7x7 bf16/f32 x=normal(1,2) run=TBE seed=9 | nhwc",
+        "tn1 n32c128s7x7 f16/f32 x=normal(1,2) run=TBE seed=10 | nhwc",
+        "tn1 n8c3s112x112 f32 x=normal(1,2) run=TBE seed=11 | nhwc",
+        "tn1 n8c3s112x112 f16 x=normal(1,2) run=TBE seed=12 | nchw",
+        "tn1 n256c1024 f32 x=normal(1,2) run=TBEB seed=13 | nchw",
+        "tn1 n256c1024 bf16 x=normal(1,2) run=TBE seed=14 | nchw",
+        "tn1 n16c13s31x29 f32 x=normal(1,2) run=TBE seed=15 | nchw",
+        "tn1 n16c13s31x29 f32 x=normal(1,2) run=TBE seed=15 | nhwc",
+        "tn1 n16c13s31x29 f64 x=normal(1,2) run=TBE seed=16 | sliced",
+        "tn1 n16c13s31x29 f16 x=normal(1,2) run=TBE seed=17 | transposed",
+        "tn1 n8c64s28x28 f32 x=normal(1,2) run=TBE seed=18 | sliced",
+        "tn1 n8c64s28x28 f32 x=normal(1,2) run=TBE seed=19 | transposed",
+        "tn1 n8c64s28x28 bf16/f32 x=normal(1,2) run=TBE seed=20 | padded",
+        "tn1 n8c64s28x28 f32 x=normal(1,2) run=TBEB seed=21 | nchw y=nhwc dy=nhwc dx=nchw",
+        "tn1 n8c64s28x28 f64 x=normal(1,2) run=TBE seed=22 | nhwc y=nchw dy=nchw dx=nhwc",
+        "tn1 n8c64s28x28 bf16 x=normal(1,2) run=TBE seed=23 | nchw y=nhwc dy=sliced dx=nhwc",
+        "tn1 n8c64s28x28 f32 x=special(0.0001) dy=special(0.0001) run=TBE seed=24 | nhwc",
+        "tn1 n8c64s28x28 f32 x=normal(1,2) run=TBE seed=25 | nchw dy=expanded inplace"})
+    list.push_back(with_exec(line));
+  return list;
+}
+
 /// A change of an Exec that should move no bit. False: this case has no such variant.
 struct Change {
   std::string what;
   std::function<bool(Exec&)> make;
 };
 
-/// No change moves a bit of any case, and each change fits some case.
-void expect_same_bits(const std::vector<Case>& list, const std::vector<Change>& changes) {
+/// "" or what two traces do not have in common.
+using Compare = std::string (*)(const Trace&, const Trace&);
+
+/// "" or the first difference in what was accepted, counted and answered; the bits may differ.
+std::string acceptance(const Trace& a, const Trace& b) {
+  Trace shape_a = a, shape_b = b;
+  for (Trace* t : {&shape_a, &shape_b})
+    for (StepTrace& step : t->steps)
+      for (std::vector<double>* v :
+           {&step.y, &step.save_mean, &step.save_invstd, &step.dx, &step.dweight, &step.dbias,
+            &step.running_mean, &step.running_var})
+        std::fill(v->begin(), v->end(), 0.0);
+  return difference(shape_a, shape_b);
+}
+
+/// No change moves a bit of any case, and each change fits some case. How many were compared.
+std::size_t expect_same_bits(const std::vector<Case>& list, const std::vector<Change>& changes,
+                             Compare compare = &difference) {
   const auto player = make_truenorm();
   std::vector<std::size_t> compared(changes.size()), different(changes.size());
   for (const Case& plain : list) {
@@ -70,7 +142,7 @@ void expect_same_bits(const std::vector<Case>& list, const std::vector<Change>& 
       if (!changes[i].make(*changed.exec) || !defect(changed).empty()) continue;
       ++compared[i];
       if (!want) want = player->play(plain, inputs);
-      const std::string d = difference(*want, player->play(changed, inputs));
+      const std::string d = compare(*want, player->play(changed, inputs));
       if (d.empty() || ++different[i] > 3) continue;
       ADD_FAILURE() << changes[i].what << ": " << d << "\n  " << print(plain) << "\n  "
                     << print(changed);
@@ -80,6 +152,7 @@ void expect_same_bits(const std::vector<Case>& list, const std::vector<Change>& 
     EXPECT_EQ(different[i], 0u) << changes[i].what;
     EXPECT_GT(compared[i], 0u) << changes[i].what;
   }
+  return std::accumulate(compared.begin(), compared.end(), std::size_t{0});
 }
 
 Change on_threads(int threads) {
@@ -100,6 +173,7 @@ TEST(Determinism, OnAnyNumberOfThreads) {
   for (int threads = 2; threads <= 9; ++threads) changes.push_back(on_threads(threads));
   expect_same_bits(large_cases(), changes);
   expect_same_bits(cases(), {on_threads(1), on_threads(7)});
+  expect_same_bits(shared_cases(), {on_threads(4)});
 }
 
 TEST(Determinism, OnEveryInstructionSetWithFma) {
@@ -114,6 +188,100 @@ TEST(Determinism, OnEveryInstructionSetWithFma) {
   for (std::vector<Case> list : {cases(), large_cases()}) {
     for (Case& c : list) c.exec->isa = isas[0];
     expect_same_bits(list, changes);
+  }
+}
+
+constexpr std::array<int, 4> kThreadCounts{1, 2, 3, 8};
+
+/// The list on this set and the first thread count: what the others are compared with.
+std::vector<Case> first_of(std::vector<Case> list, Isa isa) {
+  for (Case& c : list) {
+    c.exec->isa = isa;
+    c.exec->threads = kThreadCounts[0];
+  }
+  return list;
+}
+/// Every thread count on every set, but for the first of both.
+std::vector<Change> all_but_first(const std::vector<Isa>& isas) {
+  std::vector<Change> changes;
+  for (const Isa isa : isas)
+    for (const int threads : kThreadCounts)
+      if (isa != isas[0] || threads != kThreadCounts[0])
+        changes.push_back({std::string(name(isa)) + ", " + std::to_string(threads) + " threads",
+                           [isa, threads](Exec& e) {
+                             e.isa = isa;
+                             e.threads = threads;
+                             return true;
+                           }});
+  return changes;
+}
+
+// Whatever is remembered, and whatever several threads share: on every count of threads times every
+// set with FMA.
+TEST(DeterminismOfTheCorpus, OnEveryThreadCountAndSetWithFma) {
+  std::vector<Isa> isas = fma_isas();
+  if (isas.empty()) isas = {Isa::best};
+  const std::vector<Change> changes = all_but_first(isas);
+  ASSERT_EQ(changes.size(), isas.size() * kThreadCounts.size() - 1);
+  std::size_t cases = 0, compared = 0;
+  for (const std::vector<Case>& list : {whole_corpus(), shared_cases()}) {
+    cases += list.size();
+    compared += expect_same_bits(first_of(list, isas[0]), changes);
+  }
+  EXPECT_EQ(compared, cases * changes.size());
+  std::printf("%zu cases, %zu sets, %zu thread counts: %zu comparisons\n", cases, isas.size(),
+              kThreadCounts.size(), compared);
+  if (isas.size() < 2) GTEST_SKIP() << "threads are compared; there are no two sets with FMA here";
+}
+
+// The others round differently, but accept, refuse and count alike; and of each the bits do not
+// depend on the thread count.
+TEST(DeterminismOfTheCorpus, SetsWithoutFmaAcceptTheSame) {
+  std::vector<Isa> others;
+  for (const truenorm::Isa isa : available_isas())
+    for (int i = 0; !has_fma(isa) && i < kIsas; ++i)
+      if (name(static_cast<Isa>(i)) == truenorm::name(isa)) others.push_back(static_cast<Isa>(i));
+  ASSERT_FALSE(others.empty()) << "scalar is always there";
+  for (const Isa isa : others) {
+    const Change other{std::string(name(isa)), [isa](Exec& e) {
+                         e.isa = isa;
+                         return true;
+                       }};
+    expect_same_bits(first_of(whole_corpus(), Isa::best), {other}, &acceptance);
+    expect_same_bits(first_of(shared_cases(), isa), {on_threads(3), on_threads(8)});
+  }
+}
+
+// Else the tests above compare one thread with itself. OpenMP's threads belong to the thread that
+// asked for them, so a new one starts with none.
+TEST(Determinism, LargeCasesAreShared) {
+#ifdef __clang__
+  GTEST_SKIP() << "LLVM's OpenMP hands its threads on";
+#endif
+  const std::filesystem::path tasks = "/proc/self/task";
+  if (!std::filesystem::exists(tasks)) GTEST_SKIP() << "this system does not list threads";
+  if (omp_get_thread_limit() < 2) GTEST_SKIP() << "OpenMP is held to one thread";
+  const auto ids = [&] {
+    std::set<std::string> list;
+    for (const auto& entry : std::filesystem::directory_iterator(tasks))
+      list.insert(entry.path().filename());
+    return list;
+  };
+  const auto player = make_truenorm();
+  std::vector<Case> list = large_cases();
+  for (Case& c : shared_cases()) list.push_back(std::move(c));
+  list.push_back(with_exec("tn1 n4c3s5x5 f32 run=TB seed=1 | nchw"));
+  for (Case& c : list) {
+    c.exec->threads = 8;
+    const Inputs inputs = make_inputs(c);
+    bool shared = false;
+    std::thread([&] {
+      const std::set<std::string> before = ids();
+      player->play(c, inputs);
+      const std::set<std::string> after = ids();
+      shared = !std::includes(before.begin(), before.end(), after.begin(), after.end());
+    }).join();
+    EXPECT_EQ(shared, &c != &list.back()) << print(c);
   }
 }
 
