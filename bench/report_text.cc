@@ -64,6 +64,8 @@ std::string Table::line(const Row& row) const {
                         *tint ? "\x1b[0m" : "");
   }
   text += fmt::format(" {:>6.1f} {:>6.1f} {:>5.1f}", row.gbps, row.roofline_pct, 100 * widest);
+  if (row.disturbed * 10 >= row.measurements)
+    notes += fmt::format("  disturbed: {} of {}", row.disturbed, row.measurements);
   return text + notes + "\n";
 }
 
