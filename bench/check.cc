@@ -103,6 +103,15 @@ void ask_less(oracle::Answer& answer, const oracle::Trace& trace, Op op) {
   }
 }
 
+/// The place in the whole tensor or vector of a block's element.
+std::size_t whole(const oracle::Where& where, const oracle::Shape& s, const Block& b) {
+  const auto i = static_cast<std::int64_t>(where.element);
+  if (where.output != oracle::Output::y && where.output != oracle::Output::dx)
+    return static_cast<std::size_t>(b.first + i);
+  const std::int64_t image = b.count * s.plane();
+  return static_cast<std::size_t>((i / image * s.c + b.first) * s.plane() + i % image);
+}
+
 oracle::Verdict judge_block(const Work& w, const oracle::Contract& contract, const Outputs& out,
                             const oracle::Inputs& all, const Block& b, Extent extent) {
   oracle::Problem problem = w.problem;
@@ -110,7 +119,9 @@ oracle::Verdict judge_block(const Work& w, const oracle::Contract& contract, con
   const oracle::Trace trace = trace_of(w, out, b);
   oracle::Answer answer = oracle::answer(problem, inputs_of(w.problem, all, b), contract);
   if (extent == Extent::some) ask_less(answer, trace, w.op);
-  return oracle::judge(trace, answer);
+  oracle::Verdict v = oracle::judge(trace, answer);
+  v.worst.element = whole(v.worst, w.problem.shape, b);
+  return v;
 }
 
 /// Keeps the first thing that is wrong, or the worst element.
