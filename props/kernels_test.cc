@@ -16,7 +16,7 @@ namespace truenorm::oracle {
 namespace {
 
 std::string_view name(detail::Regime regime) {
-  constexpr std::array<std::string_view, 3> kNames{"runs", "rows", "gathered"};
+  constexpr std::array<std::string_view, 4> kNames{"planes", "groups", "rows", "strided"};
   return kNames[static_cast<std::size_t>(regime)];
 }
 
@@ -115,7 +115,10 @@ void expect_complete(const Counts& counts, detail::Regime regime) {
 }
 
 TEST(Kernels, RunsOfEveryLength) {
-  expect_complete(play_sizes(Layout::nchw, false, 4096), detail::Regime::runs);
+  const Counts counts = play_sizes(Layout::nchw, false, 4096);
+  expect_complete(counts, detail::Regime::planes);
+  expect_complete(counts, detail::Regime::groups);
+  expect_complete(counts, detail::Regime::strided);
 }
 TEST(Kernels, RowsOfEveryWidth) {
   expect_complete(play_sizes(Layout::nhwc, true, 256), detail::Regime::rows);
@@ -123,14 +126,16 @@ TEST(Kernels, RowsOfEveryWidth) {
 TEST(Kernels, RowsOfEveryCount) {
   expect_complete(play_sizes(Layout::nhwc, false, 256), detail::Regime::rows);
 }
-TEST(Kernels, GatheredOfEveryLength) {
-  expect_complete(play_sizes(Layout::sliced, false, 256), detail::Regime::gathered);
+TEST(Kernels, StridedOfEveryLength) {
+  expect_complete(play_sizes(Layout::sliced, false, 256), detail::Regime::strided);
 }
 TEST(Kernels, ShortRunsOfManyChannels) {
-  expect_complete(play_sizes(Layout::nchw, true, 256), detail::Regime::runs);
+  expect_complete(play_sizes(Layout::nchw, true, 256), detail::Regime::strided);
 }
 TEST(Kernels, RunsWithGaps) {
-  expect_complete(play_sizes(Layout::padded, false, 1024), detail::Regime::runs);
+  const Counts counts = play_sizes(Layout::padded, false, 1024);
+  expect_complete(counts, detail::Regime::planes);
+  expect_complete(counts, detail::Regime::groups);
 }
 
 // Sums of several blocks and several tasks, whose moments are merged.
@@ -142,7 +147,7 @@ TEST(KernelsOfLongSums, MergesOfBlocksAndTasks) {
   play_everywhere(*player, edge({2, 1, 1, {70001, 0, 0}}, Layout::nchw, 5), counts);
   play_everywhere(*player, edge({9000, 2, 0, {}}, Layout::nchw, 6), counts);
   play_everywhere(*player, edge({3, 4097, 0, {}}, Layout::nchw, 7), counts);
-  expect_complete(counts, detail::Regime::runs);
+  expect_complete(counts, detail::Regime::planes);
   expect_complete(counts, detail::Regime::rows);
 }
 

@@ -1,13 +1,14 @@
 // The backward pass of a checked job: sums, coefficients by channel, transform.
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
 
 #include "careful.h"
 #include "channel.h"
 #include "jobs.h"
-#include "parallel.h"
+#include "pass.h"
 #include "sums.h"
-#include "transform.h"
 
 namespace truenorm::detail {
 
@@ -22,42 +23,69 @@ class Backward {
         wants_dx_(job.dx.data != nullptr),
         wants_dot_(job.dweight.present() || (wants_dx_ && job.batch)),
         wants_sums_(wants_dot_ || job.dbias.present()),
-        walk_(make_walk(std::array<ConstTensor, 2>{job.x, job.dy})),
         run_{useful_threads(context, element_count(job.x)),
              (*context.kernels)[static_cast<std::size_t>(job.x.dtype)]},
         context_(context) {
-    if (wants_sums_) tasks_ = sum_tasks(walk_);
+    const std::array<ConstTensor, 3> views{job.x, job.dy, job.dx};
+    const std::span<const ConstTensor> all(views);
+    plan_ = make_plan(all.first(wants_sums_ ? 2 : 0),
+                      all.subspan(job.batch ? 0 : 1, !wants_dx_  ? 0
+                                                     : job.batch ? 3
+                                                                 : 2),
+                      run_.threads, context.machine);
   }
 
   Status operator()() noexcept {
     if (!allocate()) return {Code::out_of_memory, Argument::context};
-    parallel_for(run_.threads, walk_.channels, [&](std::int64_t c, int) { statistics(c); });
-    if (wants_sums_) {
-      product_sums(run_, dtype_, walk_, tasks_, job_.x.data, job_.dy.data, k_.m, partials_);
-    }
-    parallel_for(run_.threads, walk_.channels,
-                 [&](std::int64_t c, int thread) { finish(c, run_.rooms[thread]); });
-    if (!wants_dx_) return {};
-    if (job_.batch) {
-      const Walk walk = make_walk(std::array<ConstTensor, 3>{job_.x, job_.dy, job_.dx});
-      apply_gradient(run_, dtype_, walk, job_.x.data, job_.dy.data, job_.dx.data, k_);
-    } else {
-      const Walk walk = make_walk(std::array<ConstTensor, 2>{job_.dy, job_.dx});
-      apply_affine(run_, dtype_, walk, job_.dy.data, job_.dx.data, k_);
-    }
+    Schedule<Backward>(plan_, run_, *this)();
     return {};
+  }
+
+  void prepare(std::int64_t c, std::int64_t end) const noexcept {
+    const std::int64_t count = end - c;
+    load_column(job_.mean, c, count, 0, k_.mean + c);
+    load_column(job_.spread, c, count, 1, k_.invstd + c);
+    for (std::int64_t i = c; job_.spread_is_var && i < end; ++i) {
+      k_.invstd[i] = inverse_deviation(k_.invstd[i], job_.eps);
+    }
+    store_lanes(lane_, k_.m, c, count, k_.mean + c);
+  }
+
+  void sum(const Part& part, std::int64_t segment, ThreadRoom& room) const noexcept {
+    const std::int64_t slot = segment * plan_.sums.channels + part.c;
+    product_sums(run_.kernels, dtype_, plan_.sums, part, job_.x.data, job_.dy.data, k_.m, room,
+                 {partials_.first + slot, partials_.second + slot, nullptr});
+  }
+
+  void finish(std::int64_t c, std::int64_t end, ThreadRoom& room) const noexcept {
+    if (!wants_sums_) prepare(c, end);
+    BackwardBlock block;
+    for (; c < end; c += channel_block) {
+      finish_block(c, std::min(channel_block, end - c), block, room);
+    }
+  }
+
+  void sweep(const Part& part, const Order& order, ThreadRoom& room) const noexcept {
+    if (job_.batch) {
+      apply_gradient(run_.kernels, dtype_, plan_.sweep, part, job_.x.data, job_.dy.data,
+                     job_.dx.data, k_, order, room);
+    } else {
+      apply_affine(run_.kernels, dtype_, plan_.sweep, part, job_.dy.data, job_.dx.data, k_, order,
+                   room);
+    }
   }
 
  private:
   bool allocate() noexcept {
-    const std::int64_t channels = walk_.channels;
+    const std::int64_t channels = job_.x.size[1];
+    const std::int64_t virtual_channels = channels * plan_.sweep.fold;
     Layout layout;
     const std::size_t rooms = layout.array<ThreadRoom>(run_.threads);
     std::array<std::size_t, 8> arrays{};
-    for (std::size_t& array : arrays) array = layout.array<double>(channels);
+    for (std::size_t& array : arrays) array = layout.array<double>(virtual_channels);
     const std::size_t careful = layout.array<std::uint8_t>(channels);
     std::int64_t slots = 0;
-    if (__builtin_mul_overflow(channels, tasks_.segments, &slots)) return false;
+    if (__builtin_mul_overflow(channels, plan_.parts.segments, &slots)) return false;
     const std::size_t first = layout.array<double>(slots);
     const std::size_t second = layout.array<double>(slots);
     if (!layout.allocate(context_.scratch)) return false;
@@ -76,92 +104,75 @@ class Backward {
     return true;
   }
 
-  void statistics(std::int64_t c) const noexcept {
-    const double spread = load(job_.spread, c, 1);
-    k_.mean[c] = load(job_.mean, c, 0);
-    k_.invstd[c] = job_.spread_is_var ? inverse_deviation(spread, job_.eps) : spread;
-    store_element(lane_, k_.m, c, k_.mean[c]);
+  /// sum(g) and sum((x - mean)*g). What the lanes could not hold is computed again with care, unless
+  /// it is known to be 0.
+  void merge(std::int64_t c, std::int64_t count, BackwardBlock& k,
+             ThreadRoom& room) const noexcept {
+    std::copy_n(partials_.first + c, count, k.sum);
+    std::copy_n(partials_.second + c, count, k.dot);
+    for (std::int64_t s = 1; s < plan_.parts.segments; ++s) {
+      const std::int64_t slot = s * plan_.sums.channels + c;
+      for (std::int64_t i = 0; i < count; ++i) {
+        k.sum[i] += partials_.first[slot + i];
+        k.dot[i] += partials_.second[slot + i];
+      }
+    }
+    const bool doubtful = run_.kernels.backward_sums(k, count);
+    for (std::int64_t i = 0; doubtful && i < count; ++i) {
+      if (k.doubtful[i] != 0) mend(c + i, k.mean[i], k.sum[i], k.dot[i], room);
+    }
   }
 
-  struct Sums {
-    double sum = 0;
-    double dot = 0;
-  };
-
-  /// sum(g) and sum((x - mean)*g). The kernels subtract the mean as rounded to the lane, which is
-  /// made good here. What the lanes could not hold is computed again with care, unless it is known
-  /// to be 0.
-  Sums sums(std::int64_t c, ThreadRoom& room) const noexcept {
-    Sums s;
-    for (std::int64_t i = 0; i < tasks_.segments; ++i) {
-      s.sum += partials_.first[i * walk_.channels + c];
-      s.dot += partials_.second[i * walk_.channels + c];
+  void mend(std::int64_t c, double mean, double& sum, double& dot,
+            ThreadRoom& room) const noexcept {
+    const bool finite = std::isfinite(sum) && (std::isfinite(dot) || !wants_dot_);
+    if (finite && !wants_dot_) return;
+    if (finite && ((sum == 0 && is_constant(dtype_, plan_.sums, 1, job_.dy.data, c, 0)) ||
+                   is_constant(dtype_, plan_.sums, 0, job_.x.data, c, mean))) {
+      dot = 0;
+      return;
     }
-    const double mean = k_.mean[c];
-    const double shift = mean - load_element(lane_, k_.m, c);
-    if (shift != 0) s.dot -= shift * s.sum;
-    const bool finite = std::isfinite(s.sum) && (std::isfinite(s.dot) || !wants_dot_);
-    const bool tiny = wants_dot_ && lane_ == Dtype::f32 && std::abs(s.dot) <= tiny_f32;
-    if (finite && !tiny) return s;
-    if (finite && ((s.sum == 0 && is_constant(dtype_, walk_, 1, job_.dy.data, c, 0)) ||
-                   is_constant(dtype_, walk_, 0, job_.x.data, c, mean))) {
-      return {s.sum, 0};
-    }
-    careful_products(dtype_, walk_, job_.x.data, job_.dy.data, c, mean, room, &s.sum, &s.dot);
-    return s;
+    careful_products(dtype_, plan_.sums, job_.x.data, job_.dy.data, c, mean, room, &sum, &dot);
   }
 
-  void finish(std::int64_t c, ThreadRoom& room) const noexcept {
-    Sums s;
-    if (wants_sums_) s = sums(c, room);
-    store(job_.dbias, c, s.sum);
-    store(job_.dweight, c, s.dot * k_.invstd[c]);
+  void finish_block(std::int64_t c, std::int64_t count, BackwardBlock& k,
+                    ThreadRoom& room) const noexcept {
+    std::copy_n(k_.mean + c, count, k.mean);
+    std::copy_n(k_.invstd + c, count, k.invstd);
+    if (wants_sums_) merge(c, count, k, room);
+    if (job_.dweight.present()) {
+      for (std::int64_t i = 0; i < count; ++i) k.offset[i] = k.dot[i] * k.invstd[i];
+      store_column(job_.dweight, c, count, k.offset);
+    }
+    if (job_.dbias.present()) store_column(job_.dbias, c, count, k.sum);
     if (!wants_dx_) return;
-    if (job_.batch) {
-      gradient_coefficients(c, s);
-    } else {
-      scale_coefficients(c);
+    load_column(job_.weight, c, count, 1, k.weight);
+    if (!job_.batch) {  // dx = g*w*s, as (g - 0)*a + 0
+      std::fill_n(k.mean, count, 0.0);
+      std::fill_n(k.sum, count, 0.0);
+      std::fill_n(k.dot, count, 0.0);
     }
-  }
-
-  /// dx = g*a + ((x - m)*b + c), from dx = ((g - S/n) - (x - mean)*k)*s*w with k = D*s^2/n.
-  void gradient_coefficients(std::int64_t c, const Sums& s) const noexcept {
-    const double n = static_cast<double>(walk_.count);
-    const double mean = k_.mean[c], invstd = k_.invstd[c];
-    const double m = to_lane(lane_, mean);
-    const double a = load(job_.weight, c, 1) * invstd;
-    k_.offset[c] = s.sum / n;
-    k_.slope[c] = s.dot * invstd * invstd / n;
-    const double b = -a * k_.slope[c];
-    double constant = -a * k_.offset[c];
-    if (mean != m) constant += b * (m - mean);
-    // |x - mean| is at most sqrt(n)/invstd.
-    const bool wide =
-        lane_ == Dtype::f32 && b != 0 && std::abs(b) * std::sqrt(n) >= large_f32 * invstd;
-    k_.careful[c] = wide || !moderate(lane_, mean, constant) || !representable(lane_, a) ||
-                    !representable(lane_, b);
-    store_element(lane_, k_.a, c, a);
-    store_element(lane_, k_.b, c, b);
-    store_element(lane_, k_.c, c, constant);
-  }
-
-  /// dx = g*w*s, as (g - 0)*a + 0.
-  void scale_coefficients(std::int64_t c) const noexcept {
-    const double a = load(job_.weight, c, 1) * k_.invstd[c];
-    k_.mean[c] = 0;
-    k_.careful[c] = !representable(lane_, a);
-    store_element(lane_, k_.m, c, 0);
-    store_element(lane_, k_.a, c, a);
-    store_element(lane_, k_.b, c, 0);
+    const double n = static_cast<double>(job_.batch ? plan_.sums.count : 1);
+    const bool careful = run_.kernels.backward_coefficients(k, count, n);
+    std::copy_n(k.mean, count, k_.mean + c);
+    std::copy_n(k.offset, count, k_.offset + c);
+    std::copy_n(k.slope, count, k_.slope + c);
+    for (std::int64_t i = 0; i < count; ++i) k_.careful[c + i] = careful && k.careful[i] != 0;
+    const std::int64_t channels = plan_.sweep.channels;
+    for (std::int64_t i = c; i < channels * plan_.sweep.fold; i += channels) {
+      store_lanes(lane_, k_.m, i, count, k.m);
+      store_lanes(lane_, k_.a, i, count, k.a);
+      store_lanes(lane_, k_.b, i, count, k.b);
+      store_lanes(lane_, k_.c, i, count, k.c);
+    }
   }
 
   const BackwardJob& job_;
   Dtype dtype_, lane_;
   bool wants_dx_, wants_dot_, wants_sums_;
-  Walk walk_;
-  Tasks tasks_;
   Run run_;
   ContextState& context_;
+  Plan plan_;
   Coefficients k_;
   Partials partials_{};
 };

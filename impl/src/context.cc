@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "context_state.h"
+#include "machine.h"
 
 namespace truenorm {
 
@@ -45,7 +46,8 @@ Context::Context(int threads, Isa isa) noexcept {
     status_ = {Code::unsupported_isa, Argument::context};
     return;
   }
-  state_.reset(new (std::nothrow) detail::ContextState{threads, isa, kernels, {}});
+  state_.reset(new (std::nothrow)
+                   detail::ContextState{threads, isa, kernels, detail::this_machine(*kernels), {}});
   if (state_ == nullptr) status_ = {Code::out_of_memory, Argument::context};
 }
 

@@ -10,6 +10,7 @@
 
 #include "kernels.h"
 #include "pack.h"
+#include "plan.h"
 #include "truenorm/context.h"
 
 namespace truenorm::detail {
@@ -71,15 +72,20 @@ struct ContextState {
   int threads = 1;
   Isa isa = Isa::best;
   const KernelSet* kernels = nullptr;
+  Machine machine;
   Scratch scratch;
 };
 
-/// Room of one thread: three packed blocks, or three lane arrays over a slab of channels.
+/// Room of one thread: packed blocks, or pivots and lane sums by channel.
 struct alignas(64) ThreadRoom {
-  std::byte block[max_views][pack_bytes];
+  std::byte block[max_views + 1][pack_bytes];
 };
 static_assert(max_block_f32 * 4 == pack_bytes && max_block_f64 * 8 == pack_bytes);
-static_assert(max_slab * 8 <= pack_bytes);
+// Rows: pivots, then two lane sums; groups: pivots, then two lane sums for each virtual lane; virtual
+// rows: two sums of double.
+static_assert(max_slab_rows * 8 <= pack_bytes);
+static_assert(max_slab_groups * 2 * 64 <= 2 * pack_bytes);
+static_assert(max_folded * 2 * 8 <= pack_bytes);
 
 /// One call as its inner parts see it.
 struct Run {
@@ -88,9 +94,9 @@ struct Run {
   ThreadRoom* rooms = nullptr;
 };
 
-/// Threads worth starting: one for each 64 Ki values. Does not touch the result.
+/// Threads worth starting: one for each 32 Ki values. Does not touch the result.
 [[nodiscard]] inline int useful_threads(const ContextState& state, std::int64_t values) noexcept {
-  return static_cast<int>(std::clamp<std::int64_t>(values / 65536, 1, state.threads));
+  return static_cast<int>(std::clamp<std::int64_t>(values / 32768, 1, state.threads));
 }
 
 }  // namespace truenorm::detail

@@ -1,25 +1,19 @@
 // The forward pass of a checked job: sums, statistics by channel, transform.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include "careful.h"
 #include "channel.h"
 #include "jobs.h"
-#include "parallel.h"
+#include "pass.h"
 #include "sums.h"
-#include "transform.h"
 
 namespace truenorm::detail {
 
 namespace {
-
-struct Statistics {
-  double mean = 0;
-  double rest = 0;      ///< what the mean's rounding to double has lost
-  double var = 0;       ///< biased
-  double unbiased = 0;  ///< of n - 1
-};
 
 class Forward {
  public:
@@ -27,39 +21,54 @@ class Forward {
       : job_(job),
         dtype_(job.x.dtype),
         lane_(lane_of(job.x.dtype)),
-        walk_(make_walk(std::array<ConstTensor, 2>{job.x, job.y})),
         run_{useful_threads(context, element_count(job.x)),
              (*context.kernels)[static_cast<std::size_t>(job.x.dtype)]},
         context_(context) {
-    if (!job.batch) return;
-    sum_walk_ = make_walk(std::array<ConstTensor, 1>{job.x});
-    tasks_ = sum_tasks(sum_walk_);
+    const std::array<ConstTensor, 2> views{job.x, job.y};
+    const std::size_t summed = job.batch ? 1 : 0;
+    plan_ = make_plan(std::span(views).first(summed), views, run_.threads, context.machine);
   }
 
   Status operator()() noexcept {
     if (!allocate()) return {Code::out_of_memory, Argument::context};
-    if (job_.batch) {
-      moment_sums(run_, dtype_, sum_walk_, tasks_, job_.x.data, partials_);
-    }
-    parallel_for(run_.threads, walk_.channels,
-                 [&](std::int64_t c, int thread) { finish(c, run_.rooms[thread]); });
-    apply_affine(run_, dtype_, walk_, job_.x.data, job_.y.data, k_);
+    Schedule<Forward>(plan_, run_, *this)();
     return {};
+  }
+
+  void prepare(std::int64_t, std::int64_t) const noexcept {}
+
+  void sum(const Part& part, std::int64_t segment, ThreadRoom& room) const noexcept {
+    const std::int64_t slot = segment * plan_.sums.channels + part.c;
+    moment_sums(run_.kernels, dtype_, plan_.sums, part, job_.x.data, room,
+                {partials_.first + slot, partials_.second + slot, partials_.base + slot});
+  }
+
+  void finish(std::int64_t c, std::int64_t end, ThreadRoom& room) const noexcept {
+    ForwardBlock block;
+    for (; c < end; c += channel_block) {
+      finish_block(c, std::min(channel_block, end - c), block, room);
+    }
+  }
+
+  void sweep(const Part& part, const Order& order, ThreadRoom& room) const noexcept {
+    apply_affine(run_.kernels, dtype_, plan_.sweep, part, job_.x.data, job_.y.data, k_, order,
+                 room);
   }
 
  private:
   bool allocate() noexcept {
-    const std::int64_t channels = walk_.channels;
+    const std::int64_t channels = plan_.sweep.channels;
     Layout layout;
     const std::size_t rooms = layout.array<ThreadRoom>(run_.threads);
     const std::size_t mean = layout.array<double>(channels);
     const std::size_t invstd = layout.array<double>(channels);
-    const std::size_t m = layout.array<double>(channels);
-    const std::size_t a = layout.array<double>(channels);
-    const std::size_t b = layout.array<double>(channels);
+    const std::int64_t virtual_channels = channels * plan_.sweep.fold;
+    const std::size_t m = layout.array<double>(virtual_channels);
+    const std::size_t a = layout.array<double>(virtual_channels);
+    const std::size_t b = layout.array<double>(virtual_channels);
     const std::size_t careful = layout.array<std::uint8_t>(channels);
     std::int64_t slots = 0;
-    if (__builtin_mul_overflow(channels, tasks_.segments, &slots)) return false;
+    if (__builtin_mul_overflow(channels, plan_.parts.segments, &slots)) return false;
     const std::size_t first = layout.array<double>(slots);
     const std::size_t second = layout.array<double>(slots);
     const std::size_t base = layout.array<double>(slots);
@@ -77,72 +86,95 @@ class Forward {
     return true;
   }
 
-  /// Statistics of x. What the lanes could not hold is computed again with care: non-finite sums,
-  /// and squares so small that some may have underflowed, unless all values are equal.
-  Statistics batch_statistics(std::int64_t c, ThreadRoom& room) const noexcept {
-    const double n = static_cast<double>(sum_walk_.count);
-    Moments sums = merged_moments(sum_walk_, tasks_, partials_, c);
-    const bool finite = std::isfinite(sums.mean()) && std::isfinite(sums.m2);
-    const bool tiny = lane_ == Dtype::f32 && sums.m2 < n * tiny_f32;
-    if (!finite || tiny) {
-      const double first = first_value(dtype_, sum_walk_, 0, job_.x.data, c);
-      if (finite && is_constant(dtype_, sum_walk_, 0, job_.x.data, c, first)) {
-        sums = {n, first, 0, 0};
-      } else {
-        const Moments careful = careful_moments(dtype_, sum_walk_, job_.x.data, c, room);
-        // In f64 both are double: a finite mean of the shorter chains is the better one.
-        if (lane_ == Dtype::f32 || !std::isfinite(sums.mean())) sums = careful;
-        sums.m2 = careful.m2;
-      }
+  /// Moments of x over all segments.
+  void merge(std::int64_t c, std::int64_t count, ForwardBlock& k) const noexcept {
+    const Walk& walk = plan_.sums;
+    std::copy_n(partials_.base + c, count, k.base);
+    std::copy_n(partials_.first + c, count, k.offset);
+    std::copy_n(partials_.second + c, count, k.m2);
+    for (std::int64_t s = 1; s < plan_.parts.segments; ++s) {
+      const std::int64_t before = s * plan_.parts.length, slot = s * walk.channels + c;
+      const std::int64_t more = std::min(plan_.parts.length, walk.count - before);
+      run_.kernels.merge_moments(k, static_cast<double>(before), partials_.base + slot,
+                                 partials_.first + slot, partials_.second + slot,
+                                 static_cast<double>(more), count);
     }
-    const double mean = sums.mean();
-    const double rest = std::isfinite(mean) ? (sums.base - mean) + sums.offset : 0;
-    return {mean, rest, sums.m2 / n, sums.m2 / (n - 1)};
   }
 
-  void finish(std::int64_t c, ThreadRoom& room) const noexcept {
-    Statistics s;
-    double invstd = 0;
-    if (job_.batch) {
-      s = batch_statistics(c, room);
-      invstd = s.var == 0 && job_.eps == 0 ? 0 : inverse_deviation(s.var, job_.eps);
-      update(job_.running_mean, c, s.mean);
-      update(job_.running_var, c, s.unbiased);
+  /// What the lanes could not hold is computed again with care: non-finite sums, and squares so small
+  /// that some may have underflowed, unless all values are equal.
+  void mend(std::int64_t c, std::int64_t i, ForwardBlock& k, ThreadRoom& room) const noexcept {
+    const double n = static_cast<double>(plan_.sums.count);
+    const bool finite = std::isfinite(k.mean[i]) && std::isfinite(k.m2[i]);
+    const double first = first_value(dtype_, plan_.sums, 0, job_.x.data, c);
+    Moments sums{n, k.base[i], k.offset[i], k.m2[i]};
+    if (finite && is_constant(dtype_, plan_.sums, 0, job_.x.data, c, first)) {
+      sums = {n, first, 0, 0};
     } else {
-      s = {load(job_.given_mean, c, 0), 0, load(job_.given_var, c, 1), 0};
-      invstd = inverse_deviation(s.var, job_.eps);
+      const Moments careful = careful_moments(dtype_, plan_.sums, job_.x.data, c, room);
+      // In f64 both are double: a finite mean of the shorter chains is the better one.
+      if (lane_ == Dtype::f32 || !std::isfinite(k.mean[i])) sums = careful;
+      sums.m2 = careful.m2;
     }
-    store(job_.save_mean, c, s.mean);
-    store(job_.save_invstd, c, invstd);
-    coefficients(c, s, invstd);
+    k.mean[i] = sums.mean();
+    k.rest[i] = std::isfinite(k.mean[i]) ? (sums.base - k.mean[i]) + sums.offset : 0;
+    k.var[i] = sums.m2 / n;
+    k.unbiased[i] = sums.m2 / (n - 1);
   }
 
-  void update(const Vector& running, std::int64_t c, double value) const noexcept {
+  void batch_statistics(std::int64_t c, std::int64_t count, ForwardBlock& k,
+                        ThreadRoom& room) const noexcept {
+    merge(c, count, k);
+    const bool doubtful =
+        run_.kernels.forward_statistics(k, count, static_cast<double>(plan_.sums.count));
+    for (std::int64_t i = 0; doubtful && i < count; ++i) {
+      if (k.doubtful[i] != 0) mend(c + i, i, k, room);
+    }
+    update(job_.running_mean, c, count, k.mean);
+    update(job_.running_var, c, count, k.unbiased);
+  }
+
+  void update(const Vector& running, std::int64_t c, std::int64_t count,
+              const double* value) const noexcept {
     if (!running.present()) return;
-    store(running, c, job_.factor * value + (1 - job_.factor) * load(running, c, 0));
+    Column next;
+    load_column(running, c, count, 0, next);
+    for (std::int64_t i = 0; i < count; ++i) {
+      next[i] = job_.factor * value[i] + (1 - job_.factor) * next[i];
+    }
+    store_column(running, c, count, next);
   }
 
-  /// a = invstd*w and b = bias - (mean - m)*a, m being the mean rounded to the lane: so its
-  /// rounding does not shift the result.
-  void coefficients(std::int64_t c, const Statistics& s, double invstd) const noexcept {
-    const double m = to_lane(lane_, s.mean);
-    const double a = invstd * load(job_.weight, c, 1);
-    const double b = load(job_.bias, c, 0) - ((s.mean - m) + s.rest) * a;
-    const bool narrow = lane_ == Dtype::f32 && s.var + job_.eps < tiny_f32 && invstd != 0;
-    k_.mean[c] = s.mean;
-    k_.invstd[c] = invstd;
-    k_.careful[c] = narrow || !moderate(lane_, s.mean, b) || !representable(lane_, a);
-    store_element(lane_, k_.m, c, m);
-    store_element(lane_, k_.a, c, a);
-    store_element(lane_, k_.b, c, b);
+  void finish_block(std::int64_t c, std::int64_t count, ForwardBlock& k,
+                    ThreadRoom& room) const noexcept {
+    if (job_.batch) {
+      batch_statistics(c, count, k, room);
+    } else {
+      load_column(job_.given_mean, c, count, 0, k.mean);
+      load_column(job_.given_var, c, count, 1, k.var);
+      std::fill_n(k.rest, count, 0.0);
+    }
+    load_column(job_.weight, c, count, 1, k.weight);
+    load_column(job_.bias, c, count, 0, k.bias);
+    const bool careful = run_.kernels.forward_coefficients(k, count, job_.eps, job_.batch);
+    store_column(job_.save_mean, c, count, k.mean);
+    store_column(job_.save_invstd, c, count, k.invstd);
+    std::copy_n(k.mean, count, k_.mean + c);
+    std::copy_n(k.invstd, count, k_.invstd + c);
+    for (std::int64_t i = 0; i < count; ++i) k_.careful[c + i] = careful && k.careful[i] != 0;
+    const std::int64_t channels = plan_.sweep.channels;
+    for (std::int64_t i = c; i < channels * plan_.sweep.fold; i += channels) {
+      store_lanes(lane_, k_.m, i, count, k.m);
+      store_lanes(lane_, k_.a, i, count, k.a);
+      store_lanes(lane_, k_.b, i, count, k.b);
+    }
   }
 
   const ForwardJob& job_;
   Dtype dtype_, lane_;
-  Walk walk_, sum_walk_;
-  Tasks tasks_;
   Run run_;
   ContextState& context_;
+  Plan plan_;
   Coefficients k_;
   Partials partials_{};
 };

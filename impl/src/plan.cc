@@ -1,12 +1,11 @@
 #include "plan.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace truenorm::detail {
 
 namespace {
-
-std::int64_t divide_up(std::int64_t a, std::int64_t b) noexcept { return a / b + (a % b != 0); }
 
 /// True if going once around `inner` is one step of `outer`, in every view.
 bool joins(const Axis& outer, const Axis& inner, int views) noexcept {
@@ -18,6 +17,32 @@ bool joins(const Axis& outer, const Axis& inner, int views) noexcept {
 
 bool all_one(const std::array<std::int64_t, max_views>& stride, int views) noexcept {
   return std::all_of(stride.begin(), stride.begin() + views, [](auto s) { return s == 1; });
+}
+
+/// Rows that make a virtual row of whole virtual lanes, and of at least four vectors.
+std::int64_t fold_of(const Walk& walk) noexcept {
+  constexpr std::int64_t lanes = 16;
+  const std::int64_t channels = walk.channels;
+  if (walk.rank != 1 || channels % lanes == 0) return 1;
+  for (std::size_t v = 0; v < static_cast<std::size_t>(walk.views); ++v) {
+    if (walk.inner().stride[v] != channels) return 1;
+  }
+  std::int64_t fold = lanes / std::gcd(channels, lanes);
+  while (fold * channels < 4 * lanes) fold *= 2;
+  return fold * channels <= max_folded && walk.count >= 8 * fold ? fold : 1;
+}
+
+void set_regime(Walk& walk) noexcept {
+  const bool neighbours = all_one(walk.inner().stride, walk.views);
+  if (walk.channels > 1 && all_one(walk.channel_stride, walk.views) &&
+      (walk.count == 1 || !neighbours)) {
+    walk.regime = Regime::rows;
+    walk.fold = fold_of(walk);
+  } else if (!neighbours || walk.inner().size < shortest_run) {
+    walk.regime = Regime::strided;
+  } else {
+    walk.regime = walk.inner().size < direct_run ? Regime::groups : Regime::planes;
+  }
 }
 
 }  // namespace
@@ -60,13 +85,7 @@ Walk make_walk(std::span<const ConstTensor> views) noexcept {
   }
   walk.rank = static_cast<int>(rank);
 
-  const bool neighbours = all_one(walk.inner().stride, walk.views);
-  if (walk.channels > 1 && all_one(walk.channel_stride, walk.views) &&
-      (walk.count == 1 || !neighbours)) {
-    walk.regime = Regime::rows;
-  } else {
-    walk.regime = neighbours ? Regime::runs : Regime::gathered;
-  }
+  set_regime(walk);
   return walk;
 }
 
@@ -95,34 +114,95 @@ void Cursor::advance(std::int64_t count) noexcept {
   }
 }
 
-Tasks sum_tasks(const Walk& walk) noexcept {
-  Tasks tasks;
-  if (walk.regime == Regime::rows) {
-    // At least 256 rows, so that the pivot's second read stays a small part; at most 32 segments,
-    // so that their partial sums stay small beside the data; whole blocks of 64 rows.
-    tasks.length = std::max<std::int64_t>(256, divide_up(divide_up(walk.count, 32), 64) * 64);
-    tasks.width = max_slab;
-  } else {
-    tasks.length = sum_segment;
-    tasks.width = 1;
-  }
-  tasks.segments = divide_up(walk.count, tasks.length);
-  tasks.slabs = divide_up(walk.channels, tasks.width);
-  return tasks;
+Part part_of(const Walk& walk, const Parts& parts, std::int64_t i) noexcept {
+  const std::int64_t segment = i / parts.slabs, slab = i % parts.slabs;
+  const std::int64_t begin = segment * parts.length, c = slab * parts.width;
+  return {begin, std::min(begin + parts.length, walk.count), c,
+          std::min(parts.width, walk.channels - c)};
 }
 
-Tasks transform_tasks(const Walk& walk) noexcept {
-  Tasks tasks;
-  if (walk.regime == Regime::rows) {
-    tasks.length = std::max<std::int64_t>(1, 65536 / walk.channels);
-    tasks.width = walk.channels;
-  } else {
-    tasks.length = 65536;
-    tasks.width = 1;
+namespace {
+
+Parts make_parts(const Walk& walk, std::int64_t length, std::int64_t width) noexcept {
+  return {length, divide_up(walk.count, length), width, divide_up(walk.channels, width)};
+}
+
+/// Values of a channel that one part of the sums covers.
+std::int64_t segment_of(const Walk& walk) noexcept {
+  switch (walk.regime) {
+    case Regime::rows: {
+      // At least 256 rows, so that the pivot's sample stays a small part; at most 32 segments, so
+      // that their partial sums stay small beside the data; whole blocks.
+      const std::int64_t block = max_block_rows * walk.fold;
+      return std::max<std::int64_t>(256, divide_up(divide_up(walk.count, 32), block) * block);
+    }
+    case Regime::groups:
+      return sum_segment / walk.inner().size * walk.inner().size;
+    default:
+      return sum_segment;
   }
-  tasks.segments = divide_up(walk.count, tasks.length);
-  tasks.slabs = divide_up(walk.channels, tasks.width);
-  return tasks;
+}
+
+/// Channels whose values stay in a core's cache from the sums to the second pass, the same for each
+/// thread as nearly as can be.
+std::int64_t fused_width(const Walk& sums, std::int64_t element, int threads,
+                         const Machine& machine) noexcept {
+  const std::int64_t bytes = sums.count * sums.views * element;
+  const std::int64_t fitting = std::max<std::int64_t>(1, machine.own * 3 / 8 / bytes);
+  const std::int64_t rounds = divide_up(sums.channels, fitting * threads);
+  return divide_up(sums.channels, rounds * threads);
+}
+
+/// Values of a part of the second pass.
+constexpr std::int64_t tile = 65536;
+
+Parts make_tiles(const Walk& walk) noexcept {
+  const std::int64_t run = walk.inner().size;
+  switch (walk.regime) {
+    case Regime::rows:
+      return make_parts(
+          walk, divide_up(std::max<std::int64_t>(1, tile / walk.channels), walk.fold) * walk.fold,
+          walk.channels);
+    case Regime::strided:
+      return make_parts(walk, 1024, tile / 1024);
+    default:
+      break;
+  }
+  if (run >= tile) return make_parts(walk, tile, 1);
+  const std::int64_t width = std::min(walk.channels, tile / run);
+  return make_parts(walk, run * std::max<std::int64_t>(1, tile / (run * width)), width);
+}
+
+}  // namespace
+
+Plan make_plan(std::span<const ConstTensor> sums, std::span<const ConstTensor> sweep, int threads,
+               const Machine& machine) noexcept {
+  Plan plan;
+  if (!sums.empty()) plan.sums = make_walk(sums);
+  if (!sweep.empty()) {
+    plan.sweep = make_walk(sweep);
+    plan.tiles = make_tiles(plan.sweep);
+  }
+  const Walk& out = sweep.empty() ? plan.sums : plan.sweep;
+  const std::int64_t element = size_of(sweep.empty() ? sums[0].dtype : sweep[0].dtype);
+  const std::int64_t bytes = out.count * out.channels * element * out.views;
+  if (bytes > machine.own * threads + machine.shared) plan.store = Store::streamed;
+  if (sums.empty()) return plan;
+
+  const Walk& in = plan.sums;
+  std::int64_t width = in.regime == Regime::rows     ? max_slab_rows
+                       : in.regime == Regime::groups ? max_slab_groups
+                                                     : 1;
+  const bool runs = in.regime == Regime::planes || in.regime == Regime::groups;
+  if (runs && in.regime == out.regime && in.channels >= threads) {
+    const std::int64_t fitting = fused_width(in, element, threads, machine);
+    const std::int64_t share = divide_up(divide_up(in.channels, fitting), threads) * fitting;
+    plan.fused = (share * threads - in.channels) * 8 <= in.channels;  // an eighth off at most
+    if (plan.fused) width = fitting;
+    plan.ahead = plan.fused && plan.store == Store::streamed;
+  }
+  plan.parts = make_parts(in, segment_of(in), width);
+  return plan;
 }
 
 }  // namespace truenorm::detail

@@ -105,6 +105,36 @@ inline void store(const Vector& v, std::int64_t c, double value) noexcept {
   if (v.present()) store_element(v.dtype, v.data, c * v.stride, value);
 }
 
+/// Elements [c, c + count) of a vector, or `absent` if there is no vector.
+inline void load_column(const ConstVector& v, std::int64_t c, std::int64_t count, double absent,
+                        double* to) noexcept {
+  if (!v.present()) {
+    for (std::int64_t i = 0; i < count; ++i) to[i] = absent;
+  } else if (v.dtype == Dtype::f32 && v.stride == 1) {
+    const float* from = static_cast<const float*>(v.data) + c;
+    for (std::int64_t i = 0; i < count; ++i) to[i] = static_cast<double>(from[i]);
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) to[i] = load(v, c + i, absent);
+  }
+}
+
+inline void store_column(const Vector& v, std::int64_t c, std::int64_t count,
+                         const double* from) noexcept {
+  if (!v.present()) return;
+  if (v.dtype == Dtype::f32 && v.stride == 1) {
+    float* to = static_cast<float*>(v.data) + c;
+    for (std::int64_t i = 0; i < count; ++i) to[i] = static_cast<float>(from[i]);
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) store(v, c + i, from[i]);
+  }
+}
+
+/// Lanes [c, c + count) of an array of f32 or f64.
+inline void store_lanes(Dtype lane, void* to, std::int64_t c, std::int64_t count,
+                        const double* from) noexcept {
+  store_column(Vector{to, lane, c + count, 1}, c, count, from);
+}
+
 /// Every element of a vector, if there is one.
 inline void fill(const Vector& v, double value) noexcept {
   for (std::int64_t c = 0; v.present() && c < v.size; ++c) store(v, c, value);

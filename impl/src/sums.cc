@@ -1,9 +1,9 @@
 #include "sums.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
-#include "parallel.h"
 #include "scalar.h"
 
 namespace truenorm::detail {
@@ -38,9 +38,8 @@ class Blocks {
     Cursor cursor(walk_, pos_);
     offsets_ = cursor.offsets();
     const std::int64_t run = cursor.left_in_run();
-    direct_ = walk_.regime == Regime::runs && run >= count_;
-    if (walk_.regime == Regime::runs && !direct_ && may_be_short &&
-        walk_.inner().size >= direct_run) {
+    direct_ = whole_runs() && run >= count_;
+    if (whole_runs() && !direct_ && may_be_short && walk_.inner().size >= direct_run) {
       count_ = run;
       direct_ = true;
     }
@@ -57,6 +56,8 @@ class Blocks {
   }
 
  private:
+  [[nodiscard]] bool whole_runs() const noexcept { return walk_.regime == Regime::planes; }
+
   const Walk& walk_;
   Dtype dtype_;
   std::int64_t c_, pos_, end_;
@@ -88,132 +89,272 @@ Moments channel_moments(const Kernels& kernels, Dtype dtype, Blocks blocks,
   return total;
 }
 
-/// One task of rows: [begin, end) of a slab of channels.
-struct RowTask {
+/// Sums of one part about given pivots, by regime: sum(), sums of neighbouring channels into
+/// doubles.
+struct GroupSums {
   const Kernels& kernels;
   Dtype dtype;
   const Walk& walk;
-  std::int64_t c;      ///< first channel
-  std::int64_t width;  ///< channels
-  std::int64_t begin, end;
+  const Part& part;
   ThreadRoom& room;
 
-  [[nodiscard]] std::size_t lane_bytes() const noexcept {
-    return static_cast<std::size_t>(width * size_of(lane_of(dtype)));
+  static constexpr std::int64_t most = max_slab_groups;
+
+  [[nodiscard]] std::int64_t length() const noexcept { return walk.inner().size; }
+  /// Runs between two flushes, so that no chain is longer than that of a contiguous block.
+  [[nodiscard]] std::int64_t flush_after() const noexcept {
+    const std::int64_t lanes = 4 * virtual_lanes(dtype), in_run = divide_up(length(), lanes);
+    return std::clamp<std::int64_t>(divide_up(walk.count, lanes) + 2 - in_run, 1, 66 - in_run);
   }
-  void clear() const noexcept {
-    std::memset(room.block[1], 0, lane_bytes());
-    std::memset(room.block[2], 0, lane_bytes());
+  void clear(std::int64_t width) const noexcept {
+    std::memset(
+        room.block[1], 0,
+        static_cast<std::size_t>(width * 2 * virtual_lanes(dtype) * size_of(lane_of(dtype))));
   }
-  /// Calls add(offsets, rows) for stretches of equally spaced rows.
   template <class Add>
-  void stretches(std::int64_t from, std::int64_t count, const Add& add) const noexcept {
-    for (Cursor cursor(walk, from); count > 0;) {
-      const std::int64_t rows = std::min(count, cursor.left_in_run());
-      add(cursor.offsets(), rows);
-      cursor.advance(rows);
-      count -= rows;
-    }
-  }
-};
-
-/// Sums of rows [from, from + count) about the pivots in block[0], into block[1] and block[2].
-void row_block(const RowTask& t, const void* x, std::int64_t from, std::int64_t count) noexcept {
-  t.clear();
-  t.stretches(from, count, [&](const Offsets& offsets, std::int64_t rows) {
-    t.kernels.row_moments(at(t.dtype, x, offsets[0] + t.c), t.walk.inner().stride[0], rows, t.width,
-                          t.room.block[0], t.room.block[1], t.room.block[2]);
-  });
-}
-
-/// Pivots of the first block, its own means: by way of its first row, exact where values are equal.
-void first_pivots(const RowTask& t, const void* x, std::int64_t count, double* base) noexcept {
-  const Dtype lane = lane_of(t.dtype);
-  const Cursor cursor(t.walk, t.begin);
-  const void* row = at(t.dtype, x, cursor.offsets()[0] + t.c);
-  for (std::int64_t i = 0; i < t.width; ++i) {
-    store_element(lane, t.room.block[0], i, load_element(t.dtype, row, i));
-  }
-  row_block(t, x, t.begin, count);
-  for (std::int64_t i = 0; i < t.width; ++i) {
-    const double shift = load_element(lane, t.room.block[1], i) / static_cast<double>(count);
-    base[i] = to_lane(lane, load_element(lane, t.room.block[0], i) + shift);
-    store_element(lane, t.room.block[0], i, base[i]);
-  }
-}
-
-/// Merges a block of k rows into the moments of the n before it.
-template <class L>
-void merge_rows(const RowTask& t, double n, double k, const double* base, double* offset,
-                double* m2) noexcept {
-  const L* pivot = reinterpret_cast<const L*>(t.room.block[0]);
-  const L* sum = reinterpret_cast<const L*>(t.room.block[1]);
-  const L* square = reinterpret_cast<const L*>(t.room.block[2]);
-  const Merge merge(n, k);
-  for (std::int64_t i = 0; i < t.width; ++i) {
-    const double s = static_cast<double>(sum[i]);
-    const double mean = s / k;
-    const double more_m2 = not_negative(static_cast<double>(square[i]) - s * mean);
-    merge((static_cast<double>(pivot[i]) - base[i]) + (mean - offset[i]), more_m2, offset[i],
-          m2[i]);
-  }
-}
-
-void row_moments(const RowTask& t, const void* x, double* base, double* offset,
-                 double* m2) noexcept {
-  const Dtype lane = lane_of(t.dtype);
-  std::fill_n(offset, t.width, 0.0);
-  std::fill_n(m2, t.width, 0.0);
-  for (std::int64_t pos = t.begin; pos < t.end;) {
-    const std::int64_t count = std::min(max_block_rows, t.end - pos);
-    if (pos == t.begin) {
-      first_pivots(t, x, count, base);
-    } else {
-      for (std::int64_t i = 0; i < t.width; ++i) {
-        store_element(lane, t.room.block[0], i, base[i] + offset[i]);
+  void runs(std::int64_t width, double* first, double* second, const Add& add) const noexcept {
+    std::fill_n(first, width, 0.0);
+    std::fill_n(second, width, 0.0);
+    clear(width);
+    const std::int64_t limit = flush_after();
+    std::int64_t pending = 0;
+    Cursor cursor(walk, part.begin);
+    for (std::int64_t pos = part.begin; pos < part.end; pos += length()) {
+      add(cursor.offsets());
+      cursor.advance(length());
+      if (++pending == limit || pos + length() >= part.end) {
+        kernels.group_flush(room.block[1], width, first, second);
+        pending = 0;
       }
     }
-    row_block(t, x, pos, count);
-    const double n = static_cast<double>(pos - t.begin), k = static_cast<double>(count);
-    if (lane == Dtype::f64) {
-      merge_rows<double>(t, n, k, base, offset, m2);
-    } else {
-      merge_rows<float>(t, n, k, base, offset, m2);
-    }
-    pos += count;
   }
-}
-
-void row_products(const RowTask& t, const void* x, const void* g, const std::byte* m, double* sum,
-                  double* dot) noexcept {
-  const Dtype lane = lane_of(t.dtype);
-  for (std::int64_t i = 0; i < t.width; ++i) sum[i] = dot[i] = 0;
-  for (std::int64_t pos = t.begin; pos < t.end;) {
-    const std::int64_t count = std::min(max_block_rows, t.end - pos);
-    t.clear();
-    t.stretches(pos, count, [&](const Offsets& offsets, std::int64_t rows) {
-      const Axis& inner = t.walk.inner();
-      t.kernels.row_products(at(t.dtype, x, offsets[0] + t.c), inner.stride[0],
-                             at(t.dtype, g, offsets[1] + t.c), inner.stride[1], rows, t.width, m,
-                             t.room.block[1], t.room.block[2]);
+  void moments(const void* x, std::int64_t c, std::int64_t width, const void* pivot, double* sum,
+               double* square) const noexcept {
+    const std::int64_t step = walk.channel_stride[0];
+    runs(width, sum, square, [&](const Offsets& offsets) {
+      kernels.group_moments(at(dtype, x, offsets[0] + c * step), step, length(), width, pivot,
+                            room.block[1]);
     });
-    for (std::int64_t i = 0; i < t.width; ++i) {
-      sum[i] += load_element(lane, t.room.block[1], i);
-      dot[i] += load_element(lane, t.room.block[2], i);
+  }
+  void products(const void* x, const void* g, std::int64_t c, std::int64_t width, const void* pivot,
+                double* sum, double* dot) const noexcept {
+    const std::int64_t xs = walk.channel_stride[0], gs = walk.channel_stride[1];
+    runs(width, sum, dot, [&](const Offsets& offsets) {
+      kernels.group_products(at(dtype, x, offsets[0] + c * xs), xs,
+                             at(dtype, g, offsets[1] + c * gs), gs, length(), width, pivot,
+                             room.block[1]);
+    });
+  }
+  /// Sums of a sample about 0: a vector from the middle of a few runs. Returns its size.
+  double sample(const void* x, std::int64_t c, std::int64_t width, const void* zero, double* sum,
+                double* square) const noexcept {
+    const std::int64_t runs = (part.end - part.begin) / length(), lanes = virtual_lanes(dtype);
+    const std::int64_t count = runs >= 4 ? 4 : runs >= 2 ? 2 : 1;
+    std::fill_n(sum, width, 0.0);
+    std::fill_n(square, width, 0.0);
+    clear(width);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const Cursor cursor(walk, part.begin + runs * i / count * length() + (length() - lanes) / 2);
+      kernels.group_moments(at(dtype, x, cursor.offsets()[0] + c * walk.channel_stride[0]),
+                            walk.channel_stride[0], lanes, width, zero, room.block[1]);
     }
-    pos += count;
+    kernels.group_flush(room.block[1], width, sum, square);
+    return static_cast<double>(count * lanes);
+  }
+};
+
+struct RowSums {
+  const Kernels& kernels;
+  Dtype dtype;
+  const Walk& walk;
+  const Part& part;
+  ThreadRoom& room;
+
+  static constexpr std::int64_t most = max_slab_rows;
+
+  /// add(offsets, rows) for blocks of equally spaced rows; then the rows that fill no virtual row.
+  template <class Add>
+  void blocks(const Add& add) const noexcept {
+    const std::int64_t fold = walk.fold;
+    const std::int64_t end = part.end - (part.end - part.begin) % fold;
+    Cursor cursor(walk, part.begin);
+    for (std::int64_t pos = part.begin; pos < end;) {
+      const std::int64_t rows = std::min({max_block_rows * fold, end - pos, cursor.left_in_run()});
+      add(cursor.offsets(), rows / fold);
+      cursor.advance(rows);
+      pos += rows;
+    }
+  }
+  [[nodiscard]] std::int64_t rest() const noexcept { return (part.end - part.begin) % walk.fold; }
+  [[nodiscard]] Offsets rest_at() const noexcept {
+    return Cursor(walk, part.end - rest()).offsets();
+  }
+  /// Sums of virtual channels.
+  void moments(const void* x, std::int64_t c, std::int64_t width, const void* pivot, double* sum,
+               double* square) const noexcept {
+    const std::int64_t xs = walk.inner().stride[0] * walk.fold;
+    std::fill_n(sum, width, 0.0);
+    std::fill_n(square, width, 0.0);
+    blocks([&](const Offsets& offsets, std::int64_t rows) {
+      kernels.row_moments(at(dtype, x, offsets[0] + c), xs, rows, width, pivot, room.block[1], sum,
+                          square);
+    });
+    const std::int64_t left = std::min(rest() * walk.channels - c, width);
+    if (left > 0) {
+      kernels.row_moments(at(dtype, x, rest_at()[0] + c), xs, 1, left, pivot, room.block[1], sum,
+                          square);
+    }
+  }
+  void products(const void* x, const void* g, std::int64_t c, std::int64_t width, const void* pivot,
+                double* sum, double* dot) const noexcept {
+    const std::int64_t xs = walk.inner().stride[0] * walk.fold,
+                       gs = walk.inner().stride[1] * walk.fold;
+    std::fill_n(sum, width, 0.0);
+    std::fill_n(dot, width, 0.0);
+    blocks([&](const Offsets& offsets, std::int64_t rows) {
+      kernels.row_products(at(dtype, x, offsets[0] + c), xs, at(dtype, g, offsets[1] + c), gs, rows,
+                           width, pivot, room.block[1], sum, dot);
+    });
+    const std::int64_t left = std::min(rest() * walk.channels - c, width);
+    if (left > 0) {
+      const Offsets offsets = rest_at();
+      kernels.row_products(at(dtype, x, offsets[0] + c), xs, at(dtype, g, offsets[1] + c), gs, 1,
+                           left, pivot, room.block[1], sum, dot);
+    }
+  }
+  /// Sums of a sample of true rows about 0, from one inner loop. Returns its size.
+  double sample(const void* x, std::int64_t c, std::int64_t width, const void* zero, double* sum,
+                double* square) const noexcept {
+    const Cursor cursor(walk, part.begin);
+    const std::int64_t rows = std::min(part.end - part.begin, cursor.left_in_run());
+    std::int64_t count = 1;
+    while (count < 8 && 2 * count <= rows) count *= 2;
+    std::fill_n(sum, width, 0.0);
+    std::fill_n(square, width, 0.0);
+    kernels.row_moments(at(dtype, x, cursor.offsets()[0] + c),
+                        walk.inner().stride[0] * (rows / count), count, width, zero, room.block[1],
+                        sum, square);
+    return static_cast<double>(count);
+  }
+};
+
+/// Adds virtual channels up: to[c] = sum of from[j*channels + c].
+void fold_sums(std::int64_t fold, std::int64_t channels, const double* from, double* to) noexcept {
+  std::copy_n(from, channels, to);
+  for (std::int64_t j = 1; j < fold; ++j) {
+    for (std::int64_t c = 0; c < channels; ++c) to[c] += from[j * channels + c];
   }
 }
 
-/// Task i as segment, slab and their extents.
-struct Place {
-  std::int64_t begin, end, c, width, slot;
+/// Pivots, sums about them, and a second reading where that is due, of channels [c, c + width). A
+/// virtual row has all channels.
+template <class Sums>
+class PivotedMoments {
+ public:
+  PivotedMoments(const Sums& sums, const void* x, std::int64_t c, std::int64_t width,
+                 const Partials& out) noexcept
+      : sums_(sums),
+        x_(x),
+        c_(c),
+        width_(width),
+        fold_(sums.walk.fold),
+        lane_(lane_of(sums.dtype)),
+        n_(static_cast<double>(sums.part.end - sums.part.begin)),
+        out_(out) {}
+
+  void operator()() const noexcept {
+    const std::int64_t small = sums_.walk.regime == Regime::rows ? max_block_rows : first_block;
+    std::memset(pivot(0), 0, static_cast<std::size_t>(width_ * size_of(lane_)));
+    const double size = sums_.sample(x_, c_, width_, pivot(0), out_.first, out_.second);
+    set_pivots(nullptr, size);
+    read();
+    if (sums_.walk.count <= small) {
+      set_pivots(out_.base, n_);
+      read();
+    }
+    if (moments() || sums_.walk.count <= small) return;
+    for (std::int64_t i = 0; i < width_; ++i) {
+      if (!pivot_served(lane_, n_, out_.base[i], out_.first[i], out_.second[i])) read_again(i);
+    }
+  }
+
+ private:
+  /// The pivot of a virtual channel.
+  [[nodiscard]] void* pivot(std::int64_t i) const noexcept {
+    return at(lane_, static_cast<void*>(sums_.room.block[0]), i);
+  }
+
+  void set_pivots(const double* from, double n) const noexcept {
+    sums_.kernels.set_pivots(from, out_.first, n, width_, out_.base, pivot(0));
+    const auto bytes = static_cast<std::size_t>(width_ * size_of(lane_));
+    for (std::int64_t j = 1; j < fold_; ++j) std::memcpy(pivot(j * width_), pivot(0), bytes);
+  }
+
+  void read() const noexcept {
+    if (fold_ == 1) return sums_.moments(x_, c_, width_, pivot(0), out_.first, out_.second);
+    double* const first = reinterpret_cast<double*>(sums_.room.block[3]);
+    double* const second = first + fold_ * width_;
+    sums_.moments(x_, c_, width_ * fold_, pivot(0), first, second);
+    fold_sums(fold_, width_, first, out_.first);
+    fold_sums(fold_, width_, second, out_.second);
+  }
+
+  [[nodiscard]] bool moments() const noexcept {
+    return sums_.kernels.moments_about(n_, out_.base, out_.first, out_.second, width_);
+  }
+
+  /// One channel about the mean found.
+  void read_again(std::int64_t i) const noexcept {
+    out_.base[i] = to_lane(lane_, out_.base[i] + out_.first[i]);
+    double sum = 0, square = 0;
+    for (std::int64_t k = i; k < fold_ * width_; k += width_) {
+      store_element(lane_, pivot(k), 0, out_.base[i]);
+      double more = 0, more_square = 0;
+      sums_.moments(x_, c_ + k, 1, pivot(k), &more, &more_square);
+      sum += more;
+      square += more_square;
+    }
+    (void)sums_.kernels.moments_about(n_, out_.base + i, &sum, &square, 1);
+    out_.first[i] = sum;
+    out_.second[i] = square;
+  }
+
+  const Sums& sums_;
+  const void* x_;
+  std::int64_t c_, width_, fold_;
+  Dtype lane_;
+  double n_;
+  Partials out_;
 };
-Place place(const Walk& walk, const Tasks& tasks, std::int64_t i) noexcept {
-  const std::int64_t segment = i % tasks.segments, slab = i / tasks.segments;
-  const std::int64_t begin = segment * tasks.length, c = slab * tasks.width;
-  return {begin, std::min(begin + tasks.length, walk.count), c,
-          std::min(tasks.width, walk.channels - c), segment * walk.channels + c};
+
+/// Partial products of channels [c, c + width), as pivoted_moments.
+template <class Sums>
+void pivoted_products(const Sums& sums, const void* x, const void* g, const void* m, std::int64_t c,
+                      std::int64_t width, const Partials& out) noexcept {
+  const std::int64_t fold = sums.walk.fold;
+  if (fold == 1) {
+    sums.products(x, g, c, width, m, out.first, out.second);
+    return;
+  }
+  const Dtype lane = lane_of(sums.dtype);
+  const auto bytes = static_cast<std::size_t>(width * size_of(lane));
+  for (std::int64_t j = 0; j < fold; ++j) {
+    std::memcpy(at(lane, sums.room.block[0], j * width), m, bytes);
+  }
+  double* const first = reinterpret_cast<double*>(sums.room.block[3]);
+  double* const second = first + fold * width;
+  sums.products(x, g, c, width * fold, sums.room.block[0], first, second);
+  fold_sums(fold, width, first, out.first);
+  fold_sums(fold, width, second, out.second);
+}
+
+/// Calls body(c, width, out) for slabs that a room holds.
+template <class Sums, class Body>
+void slabs(const Part& part, const Partials& out, const Body& body) noexcept {
+  for (std::int64_t i = 0; i < part.width; i += Sums::most) {
+    body(part.c + i, std::min(Sums::most, part.width - i),
+         Partials{out.first + i, out.second + i, out.base == nullptr ? nullptr : out.base + i});
+  }
 }
 
 }  // namespace
@@ -228,62 +369,50 @@ void Moments::merge(const Moments& other) noexcept {
   count += other.count;
 }
 
-void moment_sums(const Run& run, Dtype dtype, const Walk& walk, const Tasks& tasks, const void* x,
-                 const Partials& out) noexcept {
-  parallel_for(run.threads, tasks.count(), [&](std::int64_t i, int thread) {
-    const Place p = place(walk, tasks, i);
-    ThreadRoom& room = run.rooms[thread];
-    if (walk.regime == Regime::rows) {
-      row_moments({run.kernels, dtype, walk, p.c, p.width, p.begin, p.end, room}, x,
-                  out.base + p.slot, out.first + p.slot, out.second + p.slot);
-      return;
-    }
-    const Moments m =
-        channel_moments(run.kernels, dtype, Blocks(walk, dtype, p.c, p.begin, p.end, room), x);
-    out.base[p.slot] = m.base;
-    out.first[p.slot] = m.offset;
-    out.second[p.slot] = m.m2;
-  });
-}
-
-Moments merged_moments(const Walk& walk, const Tasks& tasks, const Partials& partials,
-                       std::int64_t c) noexcept {
-  Moments total;
-  for (std::int64_t s = 0; s < tasks.segments; ++s) {
-    const std::int64_t count = std::min(tasks.length, walk.count - s * tasks.length);
-    const std::int64_t slot = s * walk.channels + c;
-    total.merge({static_cast<double>(count), partials.base[slot], partials.first[slot],
-                 partials.second[slot]});
+void moment_sums(const Kernels& kernels, Dtype dtype, const Walk& walk, const Part& part,
+                 const void* x, ThreadRoom& room, const Partials& out) noexcept {
+  const auto pivoted = [&]<class Sums>(const Sums& sums) {
+    slabs<Sums>(part, out, [&](std::int64_t c, std::int64_t width, const Partials& slots) {
+      PivotedMoments<Sums>(sums, x, c, width, slots)();
+    });
+  };
+  if (walk.regime == Regime::rows) return pivoted(RowSums{kernels, dtype, walk, part, room});
+  if (walk.regime == Regime::groups) return pivoted(GroupSums{kernels, dtype, walk, part, room});
+  for (std::int64_t i = 0; i < part.width; ++i) {
+    const Moments m = channel_moments(
+        kernels, dtype, Blocks(walk, dtype, part.c + i, part.begin, part.end, room), x);
+    out.base[i] = m.base;
+    out.first[i] = m.offset;
+    out.second[i] = m.m2;
   }
-  return total;
 }
 
-void product_sums(const Run& run, Dtype dtype, const Walk& walk, const Tasks& tasks, const void* x,
-                  const void* g, const void* m, const Partials& out) noexcept {
+void product_sums(const Kernels& kernels, Dtype dtype, const Walk& walk, const Part& part,
+                  const void* x, const void* g, const void* m, ThreadRoom& room,
+                  const Partials& out) noexcept {
   const Dtype lane = lane_of(dtype);
-  parallel_for(run.threads, tasks.count(), [&](std::int64_t i, int thread) {
-    const Place p = place(walk, tasks, i);
-    ThreadRoom& room = run.rooms[thread];
-    if (walk.regime == Regime::rows) {
-      row_products({run.kernels, dtype, walk, p.c, p.width, p.begin, p.end, room}, x, g,
-                   static_cast<const std::byte*>(at(lane, m, p.c)), out.first + p.slot,
-                   out.second + p.slot);
-      return;
-    }
-    const double pivot = load_element(lane, m, p.c);
+  const auto pivoted = [&]<class Sums>(const Sums& sums) {
+    slabs<Sums>(part, out, [&](std::int64_t c, std::int64_t width, const Partials& slots) {
+      pivoted_products(sums, x, g, at(lane, m, c), c, width, slots);
+    });
+  };
+  if (walk.regime == Regime::rows) return pivoted(RowSums{kernels, dtype, walk, part, room});
+  if (walk.regime == Regime::groups) return pivoted(GroupSums{kernels, dtype, walk, part, room});
+  for (std::int64_t i = 0; i < part.width; ++i) {
+    const double pivot = load_element(lane, m, part.c + i);
     double sum = 0, dot = 0;
-    for (Blocks blocks(walk, dtype, p.c, p.begin, p.end, room); !blocks.done();) {
+    for (Blocks blocks(walk, dtype, part.c + i, part.begin, part.end, room); !blocks.done();) {
       const std::int64_t count = blocks.next(max_block(dtype), true);
       const void* x_block = blocks.view(0, x);
       const void* g_block = blocks.view(1, g);
       double block_sum = 0, block_dot = 0;
-      run.kernels.products(x_block, g_block, count, pivot, &block_sum, &block_dot);
+      kernels.products(x_block, g_block, count, pivot, &block_sum, &block_dot);
       sum += block_sum;
       dot += block_dot;
     }
-    out.first[p.slot] = sum;
-    out.second[p.slot] = dot;
-  });
+    out.first[i] = sum;
+    out.second[i] = dot;
+  }
 }
 
 }  // namespace truenorm::detail

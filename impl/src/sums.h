@@ -40,38 +40,36 @@ struct Moments {
   void merge(const Moments& other) noexcept;
 };
 
-/// Sums for each channel and segment: [segment*channels + c].
+/// Sums for each channel and segment: [segment*channels + c]. A part begins at its first slot.
 struct Partials {
   double* first;   ///< offset, or sum(g)
   double* second;  ///< m2, or sum((x - m)*g)
   double* base;    ///< of the moments
 };
 
-/// Mean and m2 of every channel by segment.
+/// Mean and m2 of the channels of one part, into its slots of `out`; `walk` is over x.
 ///
-/// Computes: blocked Welford: each block's moments about a pivot near its mean, merged into the
-///           task's.
-/// Order:    tasks as sum_tasks(walk). In a task blocks of at most max_block values (rows: 64
-///           rows); the first at most first_block, a later one no longer than all before it. A
-///           block ends at the end of a run of direct_run or more. The first block's pivot is its
-///           own mean, a later one's the mean so far, rounded to the lane type; so the squares
-///           about pivots sum to at most 2.25*M2 + 9*n*(u*mean)^2.
+/// Computes: blocked Welford: moments about a pivot near the mean, in one read.
+/// Order:    Planes and strided: blocks of at most max_block values, merged in double; the first at
+///           most first_block, a later one no longer than all before it. A block ends at the end of
+///           a run of direct_run or more. The first block's pivot is its own mean, a later one's
+///           the mean so far, rounded to the lane type. Groups and rows: one pivot for the part, the
+///           mean of a sample of a power of two values (so equal values give themselves), rounded;
+///           blocks of runs or of 64 rows, added in double. Where the mean found is not near the
+///           pivot, and for channels of few values, the part is read again about the mean found.
+///           So the squares about pivots sum to at most 2.25*M2 + 9*n*(u*mean)^2.
 /// Error:    mean: (L + 2)u*sum|x - p|/n, m2: (L + 3)u*sum((x - p)^2), L the chain of the block
 ///           kernel.
 /// Special:  what f32 cannot hold shows as non-finite results, or as a variance under 2^-100.
 /// Source:   Chan, Golub, LeVeque 1983, sections 2 and 3.
-void moment_sums(const Run& run, Dtype dtype, const Walk& walk, const Tasks& tasks, const void* x,
-                 const Partials& out) noexcept;
+void moment_sums(const Kernels& kernels, Dtype dtype, const Walk& walk, const Part& part,
+                 const void* x, ThreadRoom& room, const Partials& out) noexcept;
 
-/// The moments of channel c over all segments.
-[[nodiscard]] Moments merged_moments(const Walk& walk, const Tasks& tasks, const Partials& partials,
-                                     std::int64_t c) noexcept;
-
-/// sum(g) and sum((x - m)*g) of every channel by segment; `walk` is over x, g, in this order, and m
-/// holds one lane for each channel. Order: as moment_sums, all blocks of full length, added up in
-/// double.
-void product_sums(const Run& run, Dtype dtype, const Walk& walk, const Tasks& tasks, const void* x,
-                  const void* g, const void* m, const Partials& out) noexcept;
+/// sum(g) and sum((x - m)*g) of the channels of one part; `walk` is over x, g, in this order, and m
+/// holds one lane for each channel. Order: as moment_sums, blocks of full length, added in double.
+void product_sums(const Kernels& kernels, Dtype dtype, const Walk& walk, const Part& part,
+                  const void* x, const void* g, const void* m, ThreadRoom& room,
+                  const Partials& out) noexcept;
 
 }  // namespace truenorm::detail
 

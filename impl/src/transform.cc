@@ -3,37 +3,41 @@
 #include <algorithm>
 
 #include "careful.h"
-#include "parallel.h"
 
 namespace truenorm::detail {
 
 namespace {
 
-/// Runs shorter than this are packed together: a kernel call costs more than copying them.
-constexpr std::int64_t shortest_direct_run = 32;
+/// Where the elements of a kernel call lie: the inputs, then the output.
+struct Place {
+  std::array<const void*, 2> in{};
+  void* out = nullptr;
+};
 
-/// y = f(x), on dense elements of one channel, or on rows of several.
+/// y = f(x).
 struct AffineOp {
   static constexpr std::size_t inputs = 1;
   Dtype dtype;
   const Kernels& kernels;
   const Coefficients& k;
 
-  void dense(std::int64_t c, const std::array<const void*, 2>& in, void* out,
-             std::int64_t count) const noexcept {
-    const Dtype lane = lane_of(dtype);
-    if (k.careful[c]) {
-      careful_affine(dtype, in[0], out, count, k.mean[c], k.invstd[c], load(k.weight, c, 1),
-                     load(k.bias, c, 0));
-    } else {
-      kernels.affine(in[0], out, count, at(lane, k.m, c), at(lane, k.a, c), at(lane, k.b, c));
-    }
+  /// Dense elements of one channel, with care.
+  void careful(std::int64_t c, const Place& p, std::int64_t count) const noexcept {
+    careful_affine(dtype, p.in[0], p.out, count, k.mean[c], k.invstd[c], load(k.weight, c, 1),
+                   load(k.bias, c, 0));
   }
-  void rows(std::int64_t c, std::int64_t width, const std::array<const void*, 2>& in, void* out,
-            const Axis& step, std::int64_t count) const noexcept {
+  /// Dense runs of neighbouring channels.
+  void group(std::int64_t c, std::int64_t channels, const Place& p, std::int64_t length,
+             Touch touch) const noexcept {
     const Dtype lane = lane_of(dtype);
-    kernels.row_affine(in[0], step.stride[0], out, step.stride[1], count, width, at(lane, k.m, c),
-                       at(lane, k.a, c), at(lane, k.b, c));
+    kernels.group_affine(p.in[0], p.out, length, channels, at(lane, k.m, c), at(lane, k.a, c),
+                         at(lane, k.b, c), touch);
+  }
+  void rows(std::int64_t c, std::int64_t channels, const Place& p, const Axis& step,
+            std::int64_t fold, std::int64_t count, Touch touch) const noexcept {
+    const Dtype lane = lane_of(dtype);
+    kernels.row_affine(p.in[0], step.stride[0] * fold, p.out, step.stride[1] * fold, count,
+                       channels, at(lane, k.m, c), at(lane, k.a, c), at(lane, k.b, c), touch);
   }
 };
 
@@ -44,123 +48,159 @@ struct GradientOp {
   const Kernels& kernels;
   const Coefficients& k;
 
-  void dense(std::int64_t c, const std::array<const void*, 2>& in, void* out,
-             std::int64_t count) const noexcept {
-    const Dtype lane = lane_of(dtype);
-    if (k.careful[c]) {
-      careful_gradient(dtype, in[0], in[1], out, count, k.mean[c], k.offset[c], k.slope[c],
-                       k.invstd[c], load(k.weight, c, 1));
-    } else {
-      kernels.gradient(in[0], in[1], out, count, at(lane, k.m, c), at(lane, k.a, c),
-                       at(lane, k.b, c), at(lane, k.c, c));
-    }
+  void careful(std::int64_t c, const Place& p, std::int64_t count) const noexcept {
+    careful_gradient(dtype, p.in[0], p.in[1], p.out, count, k.mean[c], k.offset[c], k.slope[c],
+                     k.invstd[c], load(k.weight, c, 1));
   }
-  void rows(std::int64_t c, std::int64_t width, const std::array<const void*, 2>& in, void* out,
-            const Axis& step, std::int64_t count) const noexcept {
+  void group(std::int64_t c, std::int64_t channels, const Place& p, std::int64_t length,
+             Touch touch) const noexcept {
     const Dtype lane = lane_of(dtype);
-    kernels.row_gradient(in[0], step.stride[0], in[1], step.stride[1], out, step.stride[2], count,
-                         width, at(lane, k.m, c), at(lane, k.a, c), at(lane, k.b, c),
-                         at(lane, k.c, c));
+    kernels.group_gradient(p.in[0], p.in[1], p.out, length, channels, at(lane, k.m, c),
+                           at(lane, k.a, c), at(lane, k.b, c), at(lane, k.c, c), touch);
+  }
+  void rows(std::int64_t c, std::int64_t channels, const Place& p, const Axis& step,
+            std::int64_t fold, std::int64_t count, Touch touch) const noexcept {
+    const Dtype lane = lane_of(dtype);
+    kernels.row_gradient(p.in[0], step.stride[0] * fold, p.in[1], step.stride[1] * fold, p.out,
+                         step.stride[2] * fold, count, channels, at(lane, k.m, c), at(lane, k.a, c),
+                         at(lane, k.b, c), at(lane, k.c, c), touch);
   }
 };
 
-/// The loops around an operation. The output is the view after the inputs.
+/// The loops around an operation over one part.
 template <class Op>
 class Sweep {
  public:
-  Sweep(const Op& op, const Walk& walk, const std::array<const void*, 2>& in, void* out) noexcept
-      : op_(op), walk_(walk), in_(in), out_(out) {}
+  Sweep(const Op& op, const Walk& walk, const Part& part, const std::array<const void*, 2>& in,
+        void* out, const Order& order, ThreadRoom& room) noexcept
+      : op_(op), walk_(walk), part_(part), in_(in), out_(out), order_(order), room_(room) {}
 
-  /// Values [begin, end) of one channel.
-  void channel(std::int64_t c, std::int64_t begin, std::int64_t end,
-               ThreadRoom& room) const noexcept {
-    if (walk_.regime == Regime::runs && walk_.inner().size >= shortest_direct_run) {
-      for (Cursor cursor(walk_, begin); begin < end;) {
-        const std::int64_t count = std::min(end - begin, cursor.left_in_run());
-        std::array<const void*, 2> block{};
-        for (std::size_t v = 0; v < Op::inputs; ++v) {
-          block[v] = at(op_.dtype, in_[v], place(v, c, cursor));
-        }
-        op_.dense(c, block, at(op_.dtype, out_, place(Op::inputs, c, cursor)), count);
-        cursor.advance(count);
-        begin += count;
+  /// Ordinary neighbours together, careful channels one by one.
+  void operator()() const noexcept {
+    const std::int64_t end = part_.c + part_.width;
+    for (std::int64_t c = part_.c; c < end;) {
+      std::int64_t stop = c;
+      while (stop < end && !op_.k.careful[stop]) ++stop;
+      if (stop > c) {
+        ordinary(c, stop);
+        c = stop;
+      } else {
+        packed(c, part_.begin, part_.end,
+               [&](const Place& p, std::int64_t count) { op_.careful(c, p, count); });
+        ++c;
       }
-      return;
     }
+  }
+
+ private:
+  [[nodiscard]] Place place(std::int64_t c, const Offsets& offsets) const noexcept {
+    Place p;
+    for (std::size_t v = 0; v < Op::inputs; ++v) {
+      p.in[v] = at(op_.dtype, in_[v], c * walk_.channel_stride[v] + offsets[v]);
+    }
+    p.out = at(op_.dtype, out_, c * walk_.channel_stride[Op::inputs] + offsets[Op::inputs]);
+    return p;
+  }
+
+  void ordinary(std::int64_t c, std::int64_t stop) const noexcept {
+    if (walk_.regime == Regime::rows) return rows(c, stop);
+    if (walk_.regime == Regime::strided) return strided(c, stop);
+    runs(c, stop);
+  }
+
+  /// Values of one channel, by way of dense blocks.
+  template <class Body>
+  void packed(std::int64_t c, std::int64_t begin, std::int64_t end,
+              const Body& body) const noexcept {
     while (begin < end) {
       const std::int64_t count = std::min(end - begin, max_block(op_.dtype));
       for (std::size_t v = 0; v < Op::inputs; ++v) {
-        gather(walk_, v, op_.dtype, in_[v], c, begin, count, room.block[v]);
+        gather(walk_, v, op_.dtype, in_[v], c, begin, count, room_.block[v]);
       }
-      op_.dense(c, {room.block[0], room.block[1]}, room.block[2], count);
-      scatter(walk_, Op::inputs, op_.dtype, out_, c, begin, count, room.block[2]);
+      body(Place{{room_.block[0], room_.block[1]}, room_.block[2]}, count);
+      scatter(walk_, Op::inputs, op_.dtype, out_, c, begin, count, room_.block[2]);
       begin += count;
     }
   }
 
-  /// Rows [begin, end) of all channels: ordinary neighbours together, careful channels one by one.
-  void rows(std::int64_t begin, std::int64_t end, ThreadRoom& room) const noexcept {
-    for (std::int64_t c = 0; c < walk_.channels;) {
-      if (op_.k.careful[c]) {
-        channel(c, begin, end, room);
-        ++c;
-        continue;
-      }
-      std::int64_t stop = c + 1;
-      while (stop < walk_.channels && !op_.k.careful[stop]) ++stop;
-      Cursor cursor(walk_, begin);
-      for (std::int64_t left = end - begin; left > 0;) {
-        const std::int64_t count = std::min(left, cursor.left_in_run());
-        std::array<const void*, 2> first{};
-        for (std::size_t v = 0; v < Op::inputs; ++v) {
-          first[v] = at(op_.dtype, in_[v], place(v, c, cursor));
-        }
-        op_.rows(c, stop - c, first, at(op_.dtype, out_, place(Op::inputs, c, cursor)),
-                 walk_.inner(), count);
-        cursor.advance(count);
-        left -= count;
-      }
-      c = stop;
+  void strided(std::int64_t c, std::int64_t stop) const noexcept {
+    for (; c < stop; ++c) {
+      packed(c, part_.begin, part_.end,
+             [&](const Place& p, std::int64_t count) { op_.group(c, 1, p, count, {}); });
     }
   }
 
-  void all(const Run& run) const noexcept {
-    const Tasks tasks = transform_tasks(walk_);
-    parallel_for(run.threads, tasks.count(), [&](std::int64_t i, int thread) {
-      const std::int64_t begin = i % tasks.segments * tasks.length;
-      const std::int64_t end = std::min(begin + tasks.length, walk_.count);
-      if (walk_.regime == Regime::rows) {
-        rows(begin, end, run.rooms[thread]);
-      } else {
-        channel(i / tasks.segments, begin, end, run.rooms[thread]);
-      }
-    });
+  /// True if the run of a channel is followed by that of the next one.
+  [[nodiscard]] bool dense() const noexcept {
+    return std::all_of(walk_.channel_stride.begin(), walk_.channel_stride.begin() + walk_.views,
+                       [&](std::int64_t s) { return s == walk_.inner().size; });
   }
 
- private:
-  [[nodiscard]] std::int64_t place(std::size_t v, std::int64_t c,
-                                   const Cursor& cursor) const noexcept {
-    return c * walk_.channel_stride[v] + cursor.offsets()[v];
+  /// Elements from a channel to the one that is summed next; 0 if the inputs disagree.
+  [[nodiscard]] std::int64_t ahead() const noexcept {
+    const std::int64_t step = walk_.channel_stride[0];
+    const bool same = Op::inputs == 1 || walk_.channel_stride[1] == step;
+    return same ? order_.ahead * step : 0;
+  }
+
+  void runs(std::int64_t c, std::int64_t stop) const noexcept {
+    const std::int64_t length = walk_.inner().size;
+    const std::int64_t first = part_.begin / length, last = (part_.end - 1) / length;
+    const Touch touch{order_.store, ahead()};
+    const std::int64_t together = dense() ? stop - c : 1;
+    for (std::int64_t i = first; i <= last; ++i) {
+      const std::int64_t run = order_.reversed ? last - (i - first) : i;
+      const std::int64_t begin = std::max(part_.begin, run * length);
+      const std::int64_t count = std::min(part_.end, (run + 1) * length) - begin;
+      const Cursor cursor(walk_, begin);
+      const std::int64_t step = count == length ? together : 1;
+      for (std::int64_t k = c; k < stop; k += step) {
+        op_.group(k, step, place(k, cursor.offsets()), count, touch);
+      }
+    }
+  }
+
+  void rows(std::int64_t c, std::int64_t stop) const noexcept {
+    // Virtual rows are whole: all channels, or none folded.
+    const std::int64_t fold = stop - c == walk_.channels ? walk_.fold : 1;
+    const std::int64_t rest = (part_.end - part_.begin) % fold;
+    Cursor cursor(walk_, part_.begin);
+    for (std::int64_t left = part_.end - part_.begin - rest; left > 0;) {
+      const std::int64_t count = std::min(left, cursor.left_in_run());
+      op_.rows(c, (stop - c) * fold, place(c, cursor.offsets()), walk_.inner(), fold, count / fold,
+               {order_.store, ahead()});
+      cursor.advance(count);
+      left -= count;
+    }
+    if (rest > 0) {
+      op_.rows(c, (stop - c) * rest, place(c, Cursor(walk_, part_.end - rest).offsets()),
+               walk_.inner(), fold, 1, {});
+    }
   }
 
   const Op& op_;
   const Walk& walk_;
+  const Part& part_;
   std::array<const void*, 2> in_;
   void* out_;
+  const Order& order_;
+  ThreadRoom& room_;
 };
 
 }  // namespace
 
-void apply_affine(const Run& run, Dtype dtype, const Walk& walk, const void* x, void* y,
-                  const Coefficients& coefficients) noexcept {
-  const AffineOp op{dtype, run.kernels, coefficients};
-  Sweep<AffineOp>(op, walk, {x, nullptr}, y).all(run);
+void apply_affine(const Kernels& kernels, Dtype dtype, const Walk& walk, const Part& part,
+                  const void* x, void* y, const Coefficients& coefficients, const Order& order,
+                  ThreadRoom& room) noexcept {
+  const AffineOp op{dtype, kernels, coefficients};
+  Sweep<AffineOp>(op, walk, part, {x, nullptr}, y, order, room)();
 }
 
-void apply_gradient(const Run& run, Dtype dtype, const Walk& walk, const void* x, const void* g,
-                    void* dx, const Coefficients& coefficients) noexcept {
-  const GradientOp op{dtype, run.kernels, coefficients};
-  Sweep<GradientOp>(op, walk, {x, g}, dx).all(run);
+void apply_gradient(const Kernels& kernels, Dtype dtype, const Walk& walk, const Part& part,
+                    const void* x, const void* g, void* dx, const Coefficients& coefficients,
+                    const Order& order, ThreadRoom& room) noexcept {
+  const GradientOp op{dtype, kernels, coefficients};
+  Sweep<GradientOp>(op, walk, part, {x, g}, dx, order, room)();
 }
 
 }  // namespace truenorm::detail

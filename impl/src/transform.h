@@ -11,7 +11,7 @@ namespace truenorm::detail {
 /// Coefficients by channel. Lanes for the kernels; where `careful` is set, the doubles are used
 /// instead, in the textbook's order.
 struct Coefficients {
-  void* m = nullptr;  ///< lanes [channels], as a, b, c
+  void* m = nullptr;  ///< lanes [fold*channels], as a, b, c; repeated for virtual rows
   void* a = nullptr;
   void* b = nullptr;
   void* c = nullptr;  ///< gradients only
@@ -24,13 +24,22 @@ struct Coefficients {
   ConstVector bias{};
 };
 
-/// y = (x - m)*a + b for every element; `walk` is over x, y. y may be x.
-void apply_affine(const Run& run, Dtype dtype, const Walk& walk, const void* x, void* y,
-                  const Coefficients& coefficients) noexcept;
+/// What a part of the second pass does besides computing.
+struct Order {
+  Store store = Store::cached;
+  bool reversed = false;   ///< what was summed last comes first: it is in the cache
+  std::int64_t ahead = 0;  ///< channels from here that this thread will sum next; 0: none
+};
 
-/// dx = g*a + ((x - m)*b + c) for every element; `walk` is over x, g, dx. dx may be g.
-void apply_gradient(const Run& run, Dtype dtype, const Walk& walk, const void* x, const void* g,
-                    void* dx, const Coefficients& coefficients) noexcept;
+/// y = (x - m)*a + b for one part; `walk` is over x, y. y may be x.
+void apply_affine(const Kernels& kernels, Dtype dtype, const Walk& walk, const Part& part,
+                  const void* x, void* y, const Coefficients& coefficients, const Order& order,
+                  ThreadRoom& room) noexcept;
+
+/// dx = g*a + ((x - m)*b + c) for one part; `walk` is over x, g, dx. dx may be g.
+void apply_gradient(const Kernels& kernels, Dtype dtype, const Walk& walk, const Part& part,
+                    const void* x, const void* g, void* dx, const Coefficients& coefficients,
+                    const Order& order, ThreadRoom& room) noexcept;
 
 }  // namespace truenorm::detail
 
