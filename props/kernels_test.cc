@@ -16,7 +16,7 @@ namespace truenorm::oracle {
 namespace {
 
 std::string_view name(detail::Regime regime) {
-  constexpr std::array<std::string_view, 4> kNames{"planes", "groups", "rows", "strided"};
+  constexpr std::array<std::string_view, 5> kNames{"planes", "groups", "grains", "rows", "strided"};
   return kNames[static_cast<std::size_t>(regime)];
 }
 
@@ -45,6 +45,7 @@ std::vector<std::int64_t> edges(std::int64_t largest) {
 detail::Regime regime_of(const Case& c) {
   const Shape& s = c.problem.shape;
   ConstTensor x;
+  if (c.problem.dtype == Dtype::f64) x.dtype = truenorm::Dtype::f64;
   x.rank = s.rank();
   x.size = {s.n, s.c, s.s[0], s.s[1], s.s[2]};
   const auto stride = strides_of(c.exec->x, s);
@@ -68,10 +69,10 @@ using Counts = std::map<std::tuple<Isa, Dtype, detail::Regime>, std::uint64_t>;
 
 /// Plays a case in every instruction set and dtype.
 void play_everywhere(Player& player, Case c, Counts& counts) {
-  const detail::Regime regime = regime_of(c);
   for (const auto& [dtype, param_dtype] : kDtypePairs) {
     c.problem.dtype = dtype;
     c.problem.param_dtype = param_dtype;
+    const detail::Regime regime = regime_of(c);
     const Inputs inputs = make_inputs(c);
     const Answer balls = answer(c.problem, inputs, player.contract(c.problem, *c.exec));
     for (const Isa isa : isas()) {
@@ -104,6 +105,8 @@ void expect_complete(const Counts& counts, detail::Regime regime) {
   for (const Isa isa : isas()) {
     std::uint64_t cases = 0;
     for (int d = 0; d < kDtypes; ++d) {
+      // Runs too short for a vector are grains, in f64 strided.
+      if (regime == detail::Regime::grains && static_cast<Dtype>(d) == Dtype::f64) continue;
       const auto found = counts.find({isa, static_cast<Dtype>(d), regime});
       EXPECT_NE(found, counts.end()) << name(isa) << " " << name(static_cast<Dtype>(d));
       if (found != counts.end()) cases += found->second;
@@ -118,7 +121,7 @@ TEST(Kernels, RunsOfEveryLength) {
   const Counts counts = play_sizes(Layout::nchw, false, 4096);
   expect_complete(counts, detail::Regime::planes);
   expect_complete(counts, detail::Regime::groups);
-  expect_complete(counts, detail::Regime::strided);
+  expect_complete(counts, detail::Regime::grains);
 }
 TEST(Kernels, RowsOfEveryWidth) {
   expect_complete(play_sizes(Layout::nhwc, true, 256), detail::Regime::rows);
@@ -130,7 +133,7 @@ TEST(Kernels, StridedOfEveryLength) {
   expect_complete(play_sizes(Layout::sliced, false, 256), detail::Regime::strided);
 }
 TEST(Kernels, ShortRunsOfManyChannels) {
-  expect_complete(play_sizes(Layout::nchw, true, 256), detail::Regime::strided);
+  expect_complete(play_sizes(Layout::nchw, true, 256), detail::Regime::grains);
 }
 TEST(Kernels, RunsWithGaps) {
   const Counts counts = play_sizes(Layout::padded, false, 1024);

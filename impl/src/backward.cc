@@ -23,8 +23,7 @@ class Backward {
         wants_dx_(job.dx.data != nullptr),
         wants_dot_(job.dweight.present() || (wants_dx_ && job.batch)),
         wants_sums_(wants_dot_ || job.dbias.present()),
-        run_{useful_threads(context, element_count(job.x)),
-             (*context.kernels)[static_cast<std::size_t>(job.x.dtype)]},
+        run_{1, (*context.kernels)[static_cast<std::size_t>(job.x.dtype)]},
         context_(context) {
     const std::array<ConstTensor, 3> views{job.x, job.dy, job.dx};
     const std::span<const ConstTensor> all(views);
@@ -32,7 +31,8 @@ class Backward {
                       all.subspan(job.batch ? 0 : 1, !wants_dx_  ? 0
                                                      : job.batch ? 3
                                                                  : 2),
-                      run_.threads, context.machine);
+                      context.threads, context.machine);
+    run_.threads = plan_.threads;
   }
 
   Status operator()() noexcept {
@@ -48,12 +48,12 @@ class Backward {
     for (std::int64_t i = c; job_.spread_is_var && i < end; ++i) {
       k_.invstd[i] = inverse_deviation(k_.invstd[i], job_.eps);
     }
-    store_lanes(lane_, k_.m, c, count, k_.mean + c);
+    store_lanes(lane_, pivot_, c, count, k_.mean + c);
   }
 
   void sum(const Part& part, std::int64_t segment, ThreadRoom& room) const noexcept {
     const std::int64_t slot = segment * plan_.sums.channels + part.c;
-    product_sums(run_.kernels, dtype_, plan_.sums, part, job_.x.data, job_.dy.data, k_.m, room,
+    product_sums(run_.kernels, dtype_, plan_.sums, part, job_.x.data, job_.dy.data, pivot_, room,
                  {partials_.first + slot, partials_.second + slot, nullptr});
   }
 
@@ -81,7 +81,7 @@ class Backward {
     const std::int64_t virtual_channels = channels * plan_.sweep.fold;
     Layout layout;
     const std::size_t rooms = layout.array<ThreadRoom>(run_.threads);
-    std::array<std::size_t, 8> arrays{};
+    std::array<std::size_t, 9> arrays{};
     for (std::size_t& array : arrays) array = layout.array<double>(virtual_channels);
     const std::size_t careful = layout.array<std::uint8_t>(channels);
     std::int64_t slots = 0;
@@ -90,6 +90,7 @@ class Backward {
     const std::size_t second = layout.array<double>(slots);
     if (!layout.allocate(context_.scratch)) return false;
     run_.rooms = layout.at<ThreadRoom>(rooms);
+    pivot_ = layout.at<double>(arrays[8]);
     k_.m = layout.at<double>(arrays[0]);
     k_.a = layout.at<double>(arrays[1]);
     k_.b = layout.at<double>(arrays[2]);
@@ -158,13 +159,10 @@ class Backward {
     std::copy_n(k.offset, count, k_.offset + c);
     std::copy_n(k.slope, count, k_.slope + c);
     for (std::int64_t i = 0; i < count; ++i) k_.careful[c + i] = careful && k.careful[i] != 0;
-    const std::int64_t channels = plan_.sweep.channels;
-    for (std::int64_t i = c; i < channels * plan_.sweep.fold; i += channels) {
-      store_lanes(lane_, k_.m, i, count, k.m);
-      store_lanes(lane_, k_.a, i, count, k.a);
-      store_lanes(lane_, k_.b, i, count, k.b);
-      store_lanes(lane_, k_.c, i, count, k.c);
-    }
+    store_coefficients(lane_, plan_.sweep, c, count, k.m, k_.m);
+    store_coefficients(lane_, plan_.sweep, c, count, k.a, k_.a);
+    store_coefficients(lane_, plan_.sweep, c, count, k.b, k_.b);
+    store_coefficients(lane_, plan_.sweep, c, count, k.c, k_.c);
   }
 
   const BackwardJob& job_;
@@ -173,6 +171,7 @@ class Backward {
   Run run_;
   ContextState& context_;
   Plan plan_;
+  void* pivot_ = nullptr;  ///< lanes [channels]: the means that the sums subtract
   Coefficients k_;
   Partials partials_{};
 };

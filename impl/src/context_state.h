@@ -94,11 +94,6 @@ struct Run {
   ThreadRoom* rooms = nullptr;
 };
 
-/// Threads worth starting: one for each 32 Ki values. Does not touch the result.
-[[nodiscard]] inline int useful_threads(const ContextState& state, std::int64_t values) noexcept {
-  return static_cast<int>(std::clamp<std::int64_t>(values / 32768, 1, state.threads));
-}
-
 }  // namespace truenorm::detail
 
 #endif  // TRUENORM_SRC_CONTEXT_STATE_H_

@@ -21,12 +21,12 @@ class Forward {
       : job_(job),
         dtype_(job.x.dtype),
         lane_(lane_of(job.x.dtype)),
-        run_{useful_threads(context, element_count(job.x)),
-             (*context.kernels)[static_cast<std::size_t>(job.x.dtype)]},
+        run_{1, (*context.kernels)[static_cast<std::size_t>(job.x.dtype)]},
         context_(context) {
     const std::array<ConstTensor, 2> views{job.x, job.y};
     const std::size_t summed = job.batch ? 1 : 0;
-    plan_ = make_plan(std::span(views).first(summed), views, run_.threads, context.machine);
+    plan_ = make_plan(std::span(views).first(summed), views, context.threads, context.machine);
+    run_.threads = plan_.threads;
   }
 
   Status operator()() noexcept {
@@ -162,12 +162,9 @@ class Forward {
     std::copy_n(k.mean, count, k_.mean + c);
     std::copy_n(k.invstd, count, k_.invstd + c);
     for (std::int64_t i = 0; i < count; ++i) k_.careful[c + i] = careful && k.careful[i] != 0;
-    const std::int64_t channels = plan_.sweep.channels;
-    for (std::int64_t i = c; i < channels * plan_.sweep.fold; i += channels) {
-      store_lanes(lane_, k_.m, i, count, k.m);
-      store_lanes(lane_, k_.a, i, count, k.a);
-      store_lanes(lane_, k_.b, i, count, k.b);
-    }
+    store_coefficients(lane_, plan_.sweep, c, count, k.m, k_.m);
+    store_coefficients(lane_, plan_.sweep, c, count, k.a, k_.a);
+    store_coefficients(lane_, plan_.sweep, c, count, k.b, k_.b);
   }
 
   const ForwardJob& job_;

@@ -10,6 +10,23 @@
 
 namespace truenorm::detail {
 
+/// Rounding mode and treatment of subnormals of this thread. <cfenv> would do, at 80 ns a call.
+#if defined(__SSE__)
+using FloatControl = unsigned;
+inline FloatControl float_control() noexcept { return __builtin_ia32_stmxcsr() & ~0x3fu; }
+inline void set_float_control(FloatControl control) noexcept { __builtin_ia32_ldmxcsr(control); }
+#elif defined(__aarch64__)
+using FloatControl = unsigned;
+inline FloatControl float_control() noexcept { return __builtin_aarch64_get_fpcr(); }
+inline void set_float_control(FloatControl control) noexcept {
+  __builtin_aarch64_set_fpcr(control);
+}
+#else
+using FloatControl = int;
+inline FloatControl float_control() noexcept { return std::fegetround(); }
+inline void set_float_control(FloatControl control) noexcept { std::fesetround(control); }
+#endif
+
 /// A thread among those that run the same body.
 struct Member {
   int rank = 0;
@@ -44,15 +61,13 @@ void parallel(int threads, const Body& body) noexcept {
     body(Member{});
     return;
   }
-  std::fenv_t callers;
-  std::fegetenv(&callers);
+  const FloatControl callers = float_control();
 #pragma omp parallel num_threads(threads)
   {
-    std::fenv_t own;
-    std::fegetenv(&own);
-    std::fesetenv(&callers);
+    const FloatControl own = float_control();
+    if (own != callers) set_float_control(callers);
     body(Member{omp_get_thread_num(), omp_get_num_threads()});
-    std::fesetenv(&own);
+    if (own != callers) set_float_control(own);
   }
 }
 

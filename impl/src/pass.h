@@ -46,17 +46,21 @@ class Schedule {
   }
 
   void by_slab(const Member& me, ThreadRoom& room) const noexcept {
+    const Walk& walk = plan_.sums.views > 0 ? plan_.sums : plan_.sweep;
     const auto [first, end] = me.share(plan_.parts.slabs);
     for (std::int64_t slab = first; slab < end; ++slab) {
-      Part whole = part_of(plan_.sums, plan_.parts, slab);
-      whole.end = plan_.sums.count;
-      pass_.prepare(whole.c, whole.c + whole.width);
-      for (std::int64_t s = 0; s < plan_.parts.segments; ++s)
-        sum(s * plan_.parts.slabs + slab, room);
+      Part whole = part_of(walk, plan_.parts, slab);
+      whole.end = walk.count;
+      if (plan_.sums.views > 0) {
+        pass_.prepare(whole.c, whole.c + whole.width);
+        for (std::int64_t s = 0; s < plan_.parts.segments; ++s) {
+          sum(s * plan_.parts.slabs + slab, room);
+        }
+      }
       pass_.finish(whole.c, whole.c + whole.width, room);
       if (plan_.sweep.views == 0) continue;
       const bool ahead = plan_.ahead && slab + 1 < end;
-      pass_.sweep(whole, {plan_.store, true, ahead ? whole.width : 0}, room);
+      pass_.sweep(whole, {plan_.store, plan_.sums.views > 0, ahead ? whole.width : 0}, room);
     }
   }
 

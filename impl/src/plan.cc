@@ -32,14 +32,26 @@ std::int64_t fold_of(const Walk& walk) noexcept {
   return fold * channels <= max_folded && walk.count >= 8 * fold ? fold : 1;
 }
 
-void set_regime(Walk& walk) noexcept {
+/// True if the runs of an image follow each other, channel by channel, in every view.
+bool dense_images(const Walk& walk) noexcept {
+  const auto end = walk.channel_stride.begin() + walk.views;
+  return walk.rank <= 2 && std::all_of(walk.channel_stride.begin(), end,
+                                       [&](std::int64_t s) { return s == walk.inner().size; });
+}
+
+void set_regime(Walk& walk, Dtype dtype) noexcept {
   const bool neighbours = all_one(walk.inner().stride, walk.views);
   if (walk.channels > 1 && all_one(walk.channel_stride, walk.views) &&
       (walk.count == 1 || !neighbours)) {
     walk.regime = Regime::rows;
     walk.fold = fold_of(walk);
-  } else if (!neighbours || walk.inner().size < shortest_run) {
+  } else if (!neighbours) {
     walk.regime = Regime::strided;
+  } else if (walk.inner().size < shortest_run) {
+    // In f64 the sums of a virtual row's parts would count among the roundings.
+    const bool grains = dtype != Dtype::f64 && walk.channels > 1 && dense_images(walk);
+    walk.regime = grains ? Regime::grains : Regime::strided;
+    if (grains) walk.fold = walk.inner().size;
   } else {
     walk.regime = walk.inner().size < direct_run ? Regime::groups : Regime::planes;
   }
@@ -85,7 +97,7 @@ Walk make_walk(std::span<const ConstTensor> views) noexcept {
   }
   walk.rank = static_cast<int>(rank);
 
-  set_regime(walk);
+  set_regime(walk, views[0].dtype);
   return walk;
 }
 
@@ -137,20 +149,22 @@ std::int64_t segment_of(const Walk& walk) noexcept {
       return std::max<std::int64_t>(256, divide_up(divide_up(walk.count, 32), block) * block);
     }
     case Regime::groups:
+    case Regime::grains:
       return sum_segment / walk.inner().size * walk.inner().size;
     default:
       return sum_segment;
   }
 }
 
-/// Channels whose values stay in a core's cache from the sums to the second pass, the same for each
-/// thread as nearly as can be.
-std::int64_t fused_width(const Walk& sums, std::int64_t element, int threads,
+/// Channels of a slab: as many as stay in a core's cache from the sums to the second pass, the same
+/// for each thread as nearly as can be. Where nothing is summed, a thread's share.
+std::int64_t fused_width(const Walk& walk, bool summed, std::int64_t element, int threads,
                          const Machine& machine) noexcept {
-  const std::int64_t bytes = sums.count * sums.views * element;
-  const std::int64_t fitting = std::max<std::int64_t>(1, machine.own * 3 / 8 / bytes);
-  const std::int64_t rounds = divide_up(sums.channels, fitting * threads);
-  return divide_up(sums.channels, rounds * threads);
+  const std::int64_t bytes = walk.count * walk.views * element;
+  const std::int64_t fitting =
+      summed ? std::max<std::int64_t>(1, machine.own * 3 / 16 / bytes) : walk.channels;
+  const std::int64_t rounds = divide_up(walk.channels, fitting * threads);
+  return divide_up(walk.channels, rounds * threads);
 }
 
 /// Values of a part of the second pass.
@@ -183,23 +197,30 @@ Plan make_plan(std::span<const ConstTensor> sums, std::span<const ConstTensor> s
     plan.sweep = make_walk(sweep);
     plan.tiles = make_tiles(plan.sweep);
   }
+  const Walk& in = sums.empty() ? plan.sweep : plan.sums;
   const Walk& out = sweep.empty() ? plan.sums : plan.sweep;
+  const std::int64_t values = in.count * in.channels;
   const std::int64_t element = size_of(sweep.empty() ? sums[0].dtype : sweep[0].dtype);
-  const std::int64_t bytes = out.count * out.channels * element * out.views;
-  if (bytes > machine.own * threads + machine.shared) plan.store = Store::streamed;
-  if (sums.empty()) return plan;
-
-  const Walk& in = plan.sums;
+  const auto worth = [&](std::int64_t each) {
+    return static_cast<int>(std::clamp<std::int64_t>(values / each, 1, threads));
+  };
   std::int64_t width = in.regime == Regime::rows     ? max_slab_rows
                        : in.regime == Regime::groups ? max_slab_groups
+                       : in.regime == Regime::grains ? in.channels
                                                      : 1;
-  const bool runs = in.regime == Regime::planes || in.regime == Regime::groups;
-  if (runs && in.regime == out.regime && in.channels >= threads) {
-    const std::int64_t fitting = fused_width(in, element, threads, machine);
-    const std::int64_t share = divide_up(divide_up(in.channels, fitting), threads) * fitting;
-    plan.fused = (share * threads - in.channels) * 8 <= in.channels;  // an eighth off at most
+  plan.threads = worth(values_a_thread_fused);
+  const bool runs = in.regime != Regime::rows && in.regime != Regime::strided;
+  if (runs && in.regime == out.regime && in.channels >= plan.threads) {
+    const std::int64_t fitting = fused_width(in, !sums.empty(), element, plan.threads, machine);
+    const std::int64_t share = divide_up(divide_up(in.channels, fitting), plan.threads) * fitting;
+    // An eighth off an even share at most.
+    plan.fused = (share * plan.threads - in.channels) * 8 <= in.channels;
     if (plan.fused) width = fitting;
-    plan.ahead = plan.fused && plan.store == Store::streamed;
+  }
+  if (!plan.fused) plan.threads = worth(values_a_thread);
+  if (values * element * out.views > machine.own * plan.threads + machine.shared) {
+    plan.store = Store::streamed;
+    plan.ahead = plan.fused;
   }
   plan.parts = make_parts(in, segment_of(in), width);
   return plan;

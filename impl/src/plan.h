@@ -21,6 +21,7 @@ constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) noexcept {
 enum class Regime : std::uint8_t {
   planes,   ///< a channel is long runs of neighbours in every view: NCHW and its kin
   groups,   ///< a channel is short runs of neighbours in every view: NCHW of small images
+  grains,   ///< the same, dense and too short for a vector: an image is one row
   rows,     ///< the channels are neighbours in every view: NHWC and its kin, N x C
   strided,  ///< anything else: a channel is packed into scratch, a block at a time
 };
@@ -41,8 +42,8 @@ struct Walk {
   std::int64_t channels = 0;
   std::int64_t count = 0;  ///< values per channel
   std::array<std::int64_t, max_views> channel_stride{};
-  /// Rows: how many of them make one virtual row that fills whole vectors; 1 if they do so alone or
-  /// are not dense.
+  /// Values of a channel in a virtual row. Rows: how many of them make one that fills whole vectors;
+  /// virtual channel v is channel v mod `channels`. Grains: values in a run; it is v/fold.
   std::int64_t fold = 1;
 
   [[nodiscard]] const Axis& inner() const noexcept {
@@ -101,10 +102,14 @@ inline constexpr std::int64_t sum_segment = std::int64_t{1} << 17;
 inline constexpr std::int64_t first_block = 256;
 /// A run from which blocks are read in place, ending with it; shorter runs are groups.
 inline constexpr std::int64_t direct_run = 1024;
-/// Shorter runs than this are packed together.
+/// Shorter runs than this are grains, or packed together.
 inline constexpr std::int64_t shortest_run = 16;
 /// Widest virtual row.
 inline constexpr std::int64_t max_folded = 1024;
+
+/// Values that are worth a thread of their own: where threads meet once, and where they wait for each
+/// other between phases.
+inline constexpr std::int64_t values_a_thread_fused = 20480, values_a_thread = 32768;
 
 /// Caches of the machine, in bytes.
 struct Machine {
@@ -114,8 +119,9 @@ struct Machine {
 
 /// The loop nest of a call.
 struct Plan {
-  Walk sums;   ///< over the views that are summed; no views if there is nothing to sum
-  Walk sweep;  ///< over the views of the second pass, the output last
+  Walk sums;        ///< over the views that are summed; no views if there is nothing to sum
+  Walk sweep;       ///< over the views of the second pass, the output last
+  int threads = 1;  ///< worth starting
   /// The partition of the sums. Its lengths are part of the result's bits and follow from `sums`
   /// alone; its widths are not.
   Parts parts;
@@ -127,7 +133,7 @@ struct Plan {
   bool ahead = false;  ///< the second pass fetches the next slab
 };
 
-/// Views have equal sizes, none of them 0; `sums` may be empty.
+/// Views have equal sizes, none of them 0; `sums` may be empty. `threads` are those there are.
 [[nodiscard]] Plan make_plan(std::span<const ConstTensor> sums, std::span<const ConstTensor> sweep,
                              int threads, const Machine& machine) noexcept;
 

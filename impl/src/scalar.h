@@ -135,6 +135,15 @@ inline void store_lanes(Dtype lane, void* to, std::int64_t c, std::int64_t count
   store_column(Vector{to, lane, c + count, 1}, c, count, from);
 }
 
+/// to[i*repeat + j] = to[i] for i < count, j < repeat, in place.
+template <class T>
+void spread(T* to, std::int64_t count, std::int64_t repeat) noexcept {
+  for (std::int64_t i = count; i-- > 0;) {
+    const T value = to[i];
+    for (std::int64_t j = 0; j < repeat; ++j) to[i * repeat + j] = value;
+  }
+}
+
 /// Every element of a vector, if there is one.
 inline void fill(const Vector& v, double value) noexcept {
   for (std::int64_t c = 0; v.present() && c < v.size; ++c) store(v, c, value);

@@ -114,71 +114,116 @@ void Products(const void* x, const void* g, std::int64_t count, double pivot, do
 
 // ---- Groups: short runs of neighbouring channels.
 
-/// One part of the virtual lanes over one run: acc[0] += sum, acc[V] += dot. The run's full vectors
-/// go to four accumulators in turn, then pairwise into one. `beyond` says that V elements may be
-/// read from the start of the last, incomplete vector on.
+/// One term of a lane: a difference and what it is multiplied with.
+template <class V>
+struct Term {
+  V diff, factor;
+};
+
+/// V elements from x (and g) on, about the pivot.
+template <bool TwoInputs, class D, class E>
+HWY_INLINE Term<hn::Vec<D>> TermAt(D d, const E* x, const E* g, hn::Vec<D> pivot) {
+  const auto diff = hn::Sub(LoadLanes(d, x), pivot);
+  if constexpr (TwoInputs) return {diff, LoadLanes(d, g)};
+  return {diff, diff};
+}
+
+/// The last, incomplete vector of a run where V elements cannot be read: from a copy.
 template <bool TwoInputs, class E, class L>
-HWY_INLINE void AddRun(const E* HWY_RESTRICT x, const E* HWY_RESTRICT g, std::int64_t part,
-                       std::int64_t length, bool beyond, L pivot, L* HWY_RESTRICT acc) {
+Term<hn::Vec<Wide<L>>> CopiedTerm(const E* x, const E* g, std::int64_t rest, L pivot) {
+  const Wide<L> d;
+  L x_rest[kVirtual<L>], g_rest[kVirtual<L>];
+  for (std::size_t k = 0; k < kNative<L>; ++k) x_rest[k] = pivot, g_rest[k] = 0;
+  Widen(x, rest, x_rest);
+  if constexpr (TwoInputs) Widen(g, rest, g_rest);
+  const auto diff = hn::Sub(hn::LoadU(d, x_rest), hn::Set(d, pivot));
+  if constexpr (TwoInputs) return {diff, hn::LoadU(d, g_rest)};
+  return {diff, diff};
+}
+
+/// One part of the virtual lanes over one run: acc[0] += sum, acc[V] += dot. Full vectors go to four
+/// accumulators in turn, kOver of them after the last whole turn, the incomplete one to the last;
+/// then pairwise into one. `inside` are the lanes of the incomplete vector, of which kNative may be
+/// read if `beyond`.
+template <bool TwoInputs, bool kTurns, int kOver, class E, class L>
+HWY_INLINE void AddRun(const E* HWY_RESTRICT x, const E* HWY_RESTRICT g, std::int64_t turns,
+                       std::int64_t rest, hn::Mask<Wide<L>> inside, bool beyond, L pivot,
+                       L* HWY_RESTRICT acc) {
+  const Wide<L> d;
+  constexpr std::int64_t V = kVirtual<L>;
+  const auto p = hn::Set(d, pivot);
+  hn::Vec<Wide<L>> s[4], q[4];
+  for (int j = 0; j < 4; ++j) s[j] = q[j] = hn::Zero(d);
+  const auto add = [&](int j, const Term<hn::Vec<Wide<L>>>& t) HWY_ATTR {
+    s[j] = kTurns ? hn::Add(s[j], t.factor) : t.factor;
+    q[j] = kTurns ? hn::MulAdd(t.diff, t.factor, q[j]) : hn::Mul(t.diff, t.factor);
+  };
+  for (; kTurns && turns > 0; --turns, x += 4 * V, g += 4 * V) {
+    for (int j = 0; j < 4; ++j) add(j, TermAt<TwoInputs>(d, x + j * V, g + j * V, p));
+  }
+  for (int j = 0; j < kOver; ++j, x += V, g += V) add(j, TermAt<TwoInputs>(d, x, g, p));
+  if (rest > 0) {
+    if (HWY_LIKELY(beyond)) {
+      auto t = TermAt<TwoInputs>(d, x, g, p);
+      t.diff = hn::IfThenElseZero(inside, t.diff);
+      t.factor = hn::IfThenElseZero(inside, t.factor);
+      add(3, t);
+    } else {
+      add(3, CopiedTerm<TwoInputs>(x, g, rest, pivot));
+    }
+  }
+  const auto sum = hn::Add(hn::Add(s[0], s[1]), hn::Add(s[2], s[3]));
+  const auto dot = hn::Add(hn::Add(q[0], q[1]), hn::Add(q[2], q[3]));
+  hn::StoreU(hn::Add(hn::LoadU(d, acc), sum), d, acc);
+  hn::StoreU(hn::Add(hn::LoadU(d, acc + V), dot), d, acc + V);
+}
+
+/// Runs of all channels; kOver full vectors of each after whole turns of four.
+template <bool TwoInputs, int kOver, class E>
+void GroupRuns(const E* x, std::int64_t xs, const E* g, std::int64_t gs, std::int64_t length,
+               std::int64_t channels, const Lane<E>* HWY_RESTRICT pivot,
+               Lane<E>* HWY_RESTRICT acc) {
+  using L = Lane<E>;
   const Wide<L> d;
   constexpr std::int64_t V = kVirtual<L>, N = kNative<L>;
-  const auto p = hn::Set(d, pivot);
-  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
-  auto q0 = s0, q1 = s0, q2 = s0, q3 = s0;
-  const auto add = [&](std::int64_t i, auto& s, auto& q) HWY_ATTR {
-    const auto diff = hn::Sub(LoadLanes(d, x + i + part), p);
-    auto factor = diff;
-    if constexpr (TwoInputs) factor = LoadLanes(d, g + i + part);
-    s = hn::Add(s, factor);
-    q = hn::MulAdd(diff, factor, q);
-  };
-  std::int64_t i = 0;
-  for (; i + 4 * V <= length; i += 4 * V) {
-    add(i, s0, q0);
-    add(i + V, s1, q1);
-    add(i + 2 * V, s2, q2);
-    add(i + 3 * V, s3, q3);
+  const std::int64_t turns = length / (4 * V);
+  std::int64_t rest[V / N];
+  hn::Mask<Wide<L>> inside[V / N];
+  for (std::int64_t part = 0; part < V / N; ++part) {
+    rest[part] = length % V - part * N;
+    rest[part] = rest[part] < 0 ? 0 : rest[part] > N ? N : rest[part];
+    inside[part] = hn::FirstN(d, static_cast<std::size_t>(rest[part]));
   }
-  if (i + V <= length) add(i, s0, q0), i += V;
-  if (i + V <= length) add(i, s1, q1), i += V;
-  if (i + V <= length) add(i, s2, q2), i += V;
-  const std::int64_t rest = length - i - part;
-  if (rest > 0) {
-    auto diff = s0, factor = s0;
-    if (beyond) {
-      const auto inside = hn::FirstN(d, static_cast<std::size_t>(rest < N ? rest : N));
-      diff = hn::IfThenElseZero(inside, hn::Sub(LoadLanes(d, x + i + part), p));
-      factor = diff;
-      if constexpr (TwoInputs) factor = hn::IfThenElseZero(inside, LoadLanes(d, g + i + part));
-    } else {
-      L x_rest[kVirtual<L>], g_rest[kVirtual<L>];
-      for (std::int64_t k = 0; k < N; ++k) x_rest[k] = pivot, g_rest[k] = 0;
-      Widen(x + i + part, rest < N ? rest : N, x_rest);
-      if constexpr (TwoInputs) Widen(g + i + part, rest < N ? rest : N, g_rest);
-      diff = hn::Sub(hn::LoadU(d, x_rest), p);
-      factor = TwoInputs ? hn::LoadU(d, g_rest) : diff;
+  // Another run follows every run but the last.
+  const bool dense = xs == length && gs == length && length >= V;
+  for (std::int64_t c = 0; c < channels; ++c, x += xs, g += gs, acc += 2 * V) {
+    const bool beyond = dense && c + 1 < channels;
+    for (std::int64_t part = 0; part < V / N; ++part) {
+      const std::int64_t at = part * N;
+      if (turns > 0) {
+        AddRun<TwoInputs, true, kOver>(x + at, g + at, turns, rest[part], inside[part], beyond,
+                                       pivot[c], acc + at);
+      } else {
+        AddRun<TwoInputs, false, kOver>(x + at, g + at, 0, rest[part], inside[part], beyond,
+                                        pivot[c], acc + at);
+      }
     }
-    s3 = hn::Add(s3, factor);
-    q3 = hn::MulAdd(diff, factor, q3);
   }
-  s0 = hn::Add(hn::Add(s0, s1), hn::Add(s2, s3));
-  q0 = hn::Add(hn::Add(q0, q1), hn::Add(q2, q3));
-  hn::StoreU(hn::Add(hn::LoadU(d, acc + part), s0), d, acc + part);
-  hn::StoreU(hn::Add(hn::LoadU(d, acc + V + part), q0), d, acc + V + part);
 }
 
 template <bool TwoInputs, class E>
 HWY_INLINE void GroupSums(const E* x, std::int64_t xs, const E* g, std::int64_t gs,
                           std::int64_t length, std::int64_t channels, const Lane<E>* pivot,
                           Lane<E>* acc) {
-  using L = Lane<E>;
-  constexpr std::int64_t V = kVirtual<L>;
-  const bool dense = xs == length && gs == length;  // another run follows every run but the last
-  for (std::int64_t c = 0; c < channels; ++c, x += xs, g += gs, acc += 2 * V) {
-    const bool beyond = dense && c + 1 < channels && length >= V;
-    for (std::int64_t part = 0; part < V; part += static_cast<std::int64_t>(kNative<L>)) {
-      AddRun<TwoInputs>(x, g, part, length, beyond, pivot[c], acc);
-    }
+  switch (length / static_cast<std::int64_t>(kVirtual<Lane<E>>) % 4) {
+    case 0:
+      return GroupRuns<TwoInputs, 0>(x, xs, g, gs, length, channels, pivot, acc);
+    case 1:
+      return GroupRuns<TwoInputs, 1>(x, xs, g, gs, length, channels, pivot, acc);
+    case 2:
+      return GroupRuns<TwoInputs, 2>(x, xs, g, gs, length, channels, pivot, acc);
+    default:
+      return GroupRuns<TwoInputs, 3>(x, xs, g, gs, length, channels, pivot, acc);
   }
 }
 
@@ -240,29 +285,6 @@ HWY_INLINE void FoldToFour(const L* HWY_RESTRICT acc, L* HWY_RESTRICT four) {
   }
 }
 
-/// Computes: sum[c] += the first V lanes of acc[c], dot[c] += the others; acc = 0.
-/// Shapes:   acc[channels][2][V]; sum, dot [channels].
-/// Order:    lanes by halves, then in double.
-/// Source:   Higham 2002, section 4.2.
-template <class E>
-void GroupFlush(void* acc, std::int64_t channels, double* sum, double* dot) {
-  using L = Lane<E>;
-  L* lanes = static_cast<L*>(acc);
-  for (std::int64_t c = 0; c < channels; ++c, lanes += 2 * kVirtual<L>) {
-    L s[4], q[4];
-    FoldToFour(lanes, s);
-    FoldToFour(lanes + kVirtual<L>, q);
-    sum[c] += static_cast<double>((s[0] + s[2]) + (s[1] + s[3]));
-    dot[c] += static_cast<double>((q[0] + q[2]) + (q[1] + q[3]));
-    const Wide<L> d;
-    for (std::size_t i = 0; i < 2 * kVirtual<L>; i += kNative<L>) {
-      hn::StoreU(hn::Zero(d), d, lanes + i);
-    }
-  }
-}
-
-// ---- Rows: the channels are innermost and fill the lanes.
-
 /// to += v, lane by lane.
 template <class D>
 HWY_INLINE void AddTo(D d, hn::Vec<D> v, double* to) {
@@ -282,6 +304,46 @@ HWY_INLINE void AddTo(D d, hn::Vec<D> v, double* to) {
 #endif
   }
 }
+
+/// Computes: sum[c] += the first V lanes of acc[c], dot[c] += the others; acc = 0.
+/// Shapes:   acc[channels][2][V]; sum, dot [channels].
+/// Order:    lanes by halves, then in double.
+/// Source:   Higham 2002, section 4.2.
+template <class E>
+void GroupFlush(void* acc, std::int64_t channels, double* sum, double* dot) {
+  using L = Lane<E>;
+  constexpr std::int64_t V = kVirtual<L>, N = kNative<L>;
+  const Wide<L> d;
+  L* lanes = static_cast<L*>(acc);
+  for (std::int64_t c = 0; c < channels; c += N, sum += N, dot += N) {
+    const std::int64_t count = channels - c < N ? channels - c : N;
+    L s_four[4 * kNative<L>] = {}, q_four[4 * kNative<L>] = {};
+    for (std::int64_t i = 0; i < count; ++i, lanes += 2 * V) {
+      FoldToFour(lanes, s_four + 4 * i);
+      FoldToFour(lanes + V, q_four + 4 * i);
+      for (std::int64_t k = 0; k < 2 * V; k += N) hn::StoreU(hn::Zero(d), d, lanes + k);
+    }
+    hn::Vec<Wide<L>> v0, v1, v2, v3;
+    hn::LoadInterleaved4(d, s_four, v0, v1, v2, v3);
+    const auto s = hn::Add(hn::Add(v0, v2), hn::Add(v1, v3));
+    hn::LoadInterleaved4(d, q_four, v0, v1, v2, v3);
+    const auto q = hn::Add(hn::Add(v0, v2), hn::Add(v1, v3));
+    if (count == N) {
+      AddTo(d, s, sum);
+      AddTo(d, q, dot);
+    } else {
+      L s_lane[kNative<L>], q_lane[kNative<L>];
+      hn::StoreU(s, d, s_lane);
+      hn::StoreU(q, d, q_lane);
+      for (std::int64_t i = 0; i < count; ++i) {
+        sum[i] += static_cast<double>(s_lane[i]);
+        dot[i] += static_cast<double>(q_lane[i]);
+      }
+    }
+  }
+}
+
+// ---- Rows: the channels are innermost and fill the lanes.
 
 /// U vectors of channels, down all rows, in registers.
 template <bool TwoInputs, int U, class D, class E, class L>

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "readers.h"
 #include "scalar.h"
 
 namespace truenorm::detail {
@@ -89,161 +90,22 @@ Moments channel_moments(const Kernels& kernels, Dtype dtype, Blocks blocks,
   return total;
 }
 
-/// Sums of one part about given pivots, by regime: sum(), sums of neighbouring channels into
-/// doubles.
-struct GroupSums {
-  const Kernels& kernels;
-  Dtype dtype;
-  const Walk& walk;
-  const Part& part;
-  ThreadRoom& room;
+/// The pivots of a virtual row from those of its channels.
+template <class Sums>
+void spread_lanes(const Sums& sums, void* pivot, std::int64_t width) noexcept {
+  if (lane_of(sums.dtype) == Dtype::f64) {
+    sums.spread(static_cast<double*>(pivot), width);
+  } else {
+    sums.spread(static_cast<float*>(pivot), width);
+  }
+}
 
-  static constexpr std::int64_t most = max_slab_groups;
-
-  [[nodiscard]] std::int64_t length() const noexcept { return walk.inner().size; }
-  /// Runs between two flushes, so that no chain is longer than that of a contiguous block.
-  [[nodiscard]] std::int64_t flush_after() const noexcept {
-    const std::int64_t lanes = 4 * virtual_lanes(dtype), in_run = divide_up(length(), lanes);
-    return std::clamp<std::int64_t>(divide_up(walk.count, lanes) + 2 - in_run, 1, 66 - in_run);
-  }
-  void clear(std::int64_t width) const noexcept {
-    std::memset(
-        room.block[1], 0,
-        static_cast<std::size_t>(width * 2 * virtual_lanes(dtype) * size_of(lane_of(dtype))));
-  }
-  template <class Add>
-  void runs(std::int64_t width, double* first, double* second, const Add& add) const noexcept {
-    std::fill_n(first, width, 0.0);
-    std::fill_n(second, width, 0.0);
-    clear(width);
-    const std::int64_t limit = flush_after();
-    std::int64_t pending = 0;
-    Cursor cursor(walk, part.begin);
-    for (std::int64_t pos = part.begin; pos < part.end; pos += length()) {
-      add(cursor.offsets());
-      cursor.advance(length());
-      if (++pending == limit || pos + length() >= part.end) {
-        kernels.group_flush(room.block[1], width, first, second);
-        pending = 0;
-      }
-    }
-  }
-  void moments(const void* x, std::int64_t c, std::int64_t width, const void* pivot, double* sum,
-               double* square) const noexcept {
-    const std::int64_t step = walk.channel_stride[0];
-    runs(width, sum, square, [&](const Offsets& offsets) {
-      kernels.group_moments(at(dtype, x, offsets[0] + c * step), step, length(), width, pivot,
-                            room.block[1]);
-    });
-  }
-  void products(const void* x, const void* g, std::int64_t c, std::int64_t width, const void* pivot,
-                double* sum, double* dot) const noexcept {
-    const std::int64_t xs = walk.channel_stride[0], gs = walk.channel_stride[1];
-    runs(width, sum, dot, [&](const Offsets& offsets) {
-      kernels.group_products(at(dtype, x, offsets[0] + c * xs), xs,
-                             at(dtype, g, offsets[1] + c * gs), gs, length(), width, pivot,
-                             room.block[1]);
-    });
-  }
-  /// Sums of a sample about 0: a vector from the middle of a few runs. Returns its size.
-  double sample(const void* x, std::int64_t c, std::int64_t width, const void* zero, double* sum,
-                double* square) const noexcept {
-    const std::int64_t runs = (part.end - part.begin) / length(), lanes = virtual_lanes(dtype);
-    const std::int64_t count = runs >= 4 ? 4 : runs >= 2 ? 2 : 1;
-    std::fill_n(sum, width, 0.0);
-    std::fill_n(square, width, 0.0);
-    clear(width);
-    for (std::int64_t i = 0; i < count; ++i) {
-      const Cursor cursor(walk, part.begin + runs * i / count * length() + (length() - lanes) / 2);
-      kernels.group_moments(at(dtype, x, cursor.offsets()[0] + c * walk.channel_stride[0]),
-                            walk.channel_stride[0], lanes, width, zero, room.block[1]);
-    }
-    kernels.group_flush(room.block[1], width, sum, square);
-    return static_cast<double>(count * lanes);
-  }
-};
-
-struct RowSums {
-  const Kernels& kernels;
-  Dtype dtype;
-  const Walk& walk;
-  const Part& part;
-  ThreadRoom& room;
-
-  static constexpr std::int64_t most = max_slab_rows;
-
-  /// add(offsets, rows) for blocks of equally spaced rows; then the rows that fill no virtual row.
-  template <class Add>
-  void blocks(const Add& add) const noexcept {
-    const std::int64_t fold = walk.fold;
-    const std::int64_t end = part.end - (part.end - part.begin) % fold;
-    Cursor cursor(walk, part.begin);
-    for (std::int64_t pos = part.begin; pos < end;) {
-      const std::int64_t rows = std::min({max_block_rows * fold, end - pos, cursor.left_in_run()});
-      add(cursor.offsets(), rows / fold);
-      cursor.advance(rows);
-      pos += rows;
-    }
-  }
-  [[nodiscard]] std::int64_t rest() const noexcept { return (part.end - part.begin) % walk.fold; }
-  [[nodiscard]] Offsets rest_at() const noexcept {
-    return Cursor(walk, part.end - rest()).offsets();
-  }
-  /// Sums of virtual channels.
-  void moments(const void* x, std::int64_t c, std::int64_t width, const void* pivot, double* sum,
-               double* square) const noexcept {
-    const std::int64_t xs = walk.inner().stride[0] * walk.fold;
-    std::fill_n(sum, width, 0.0);
-    std::fill_n(square, width, 0.0);
-    blocks([&](const Offsets& offsets, std::int64_t rows) {
-      kernels.row_moments(at(dtype, x, offsets[0] + c), xs, rows, width, pivot, room.block[1], sum,
-                          square);
-    });
-    const std::int64_t left = std::min(rest() * walk.channels - c, width);
-    if (left > 0) {
-      kernels.row_moments(at(dtype, x, rest_at()[0] + c), xs, 1, left, pivot, room.block[1], sum,
-                          square);
-    }
-  }
-  void products(const void* x, const void* g, std::int64_t c, std::int64_t width, const void* pivot,
-                double* sum, double* dot) const noexcept {
-    const std::int64_t xs = walk.inner().stride[0] * walk.fold,
-                       gs = walk.inner().stride[1] * walk.fold;
-    std::fill_n(sum, width, 0.0);
-    std::fill_n(dot, width, 0.0);
-    blocks([&](const Offsets& offsets, std::int64_t rows) {
-      kernels.row_products(at(dtype, x, offsets[0] + c), xs, at(dtype, g, offsets[1] + c), gs, rows,
-                           width, pivot, room.block[1], sum, dot);
-    });
-    const std::int64_t left = std::min(rest() * walk.channels - c, width);
-    if (left > 0) {
-      const Offsets offsets = rest_at();
-      kernels.row_products(at(dtype, x, offsets[0] + c), xs, at(dtype, g, offsets[1] + c), gs, 1,
-                           left, pivot, room.block[1], sum, dot);
-    }
-  }
-  /// Sums of a sample of true rows about 0, from one inner loop. Returns its size.
-  double sample(const void* x, std::int64_t c, std::int64_t width, const void* zero, double* sum,
-                double* square) const noexcept {
-    const Cursor cursor(walk, part.begin);
-    const std::int64_t rows = std::min(part.end - part.begin, cursor.left_in_run());
-    std::int64_t count = 1;
-    while (count < 8 && 2 * count <= rows) count *= 2;
-    std::fill_n(sum, width, 0.0);
-    std::fill_n(square, width, 0.0);
-    kernels.row_moments(at(dtype, x, cursor.offsets()[0] + c),
-                        walk.inner().stride[0] * (rows / count), count, width, zero, room.block[1],
-                        sum, square);
-    return static_cast<double>(count);
-  }
-};
-
-/// Adds virtual channels up: to[c] = sum of from[j*channels + c].
-void fold_sums(std::int64_t fold, std::int64_t channels, const double* from, double* to) noexcept {
-  std::copy_n(from, channels, to);
-  for (std::int64_t j = 1; j < fold; ++j) {
-    for (std::int64_t c = 0; c < channels; ++c) to[c] += from[j * channels + c];
-  }
+/// Sums of virtual channels, which lie in the room, to those of channels.
+template <class Sums>
+void join_sums(const Sums& sums, std::int64_t width, const Partials& out) noexcept {
+  const double* const first = reinterpret_cast<const double*>(sums.room.block[3]);
+  sums.join(width, first, out.first);
+  sums.join(width, first + sums.fold() * width, out.second);
 }
 
 /// Pivots, sums about them, and a second reading where that is due, of channels [c, c + width). A
@@ -257,14 +119,14 @@ class PivotedMoments {
         x_(x),
         c_(c),
         width_(width),
-        fold_(sums.walk.fold),
+        fold_(sums.fold()),
         lane_(lane_of(sums.dtype)),
         n_(static_cast<double>(sums.part.end - sums.part.begin)),
         out_(out) {}
 
   void operator()() const noexcept {
     const std::int64_t small = sums_.walk.regime == Regime::rows ? max_block_rows : first_block;
-    std::memset(pivot(0), 0, static_cast<std::size_t>(width_ * size_of(lane_)));
+    std::memset(pivot(0), 0, static_cast<std::size_t>(fold_ * width_ * size_of(lane_)));
     const double size = sums_.sample(x_, c_, width_, pivot(0), out_.first, out_.second);
     set_pivots(nullptr, size);
     read();
@@ -286,17 +148,18 @@ class PivotedMoments {
 
   void set_pivots(const double* from, double n) const noexcept {
     sums_.kernels.set_pivots(from, out_.first, n, width_, out_.base, pivot(0));
-    const auto bytes = static_cast<std::size_t>(width_ * size_of(lane_));
-    for (std::int64_t j = 1; j < fold_; ++j) std::memcpy(pivot(j * width_), pivot(0), bytes);
+    if (fold_ > 1) spread_lanes(sums_, pivot(0), width_);
   }
 
   void read() const noexcept {
-    if (fold_ == 1) return sums_.moments(x_, c_, width_, pivot(0), out_.first, out_.second);
+    if (fold_ == 1) {
+      sums_.moments(x_, c_, width_, pivot(0), out_.first, out_.second);
+      return;
+    }
     double* const first = reinterpret_cast<double*>(sums_.room.block[3]);
     double* const second = first + fold_ * width_;
-    sums_.moments(x_, c_, width_ * fold_, pivot(0), first, second);
-    fold_sums(fold_, width_, first, out_.first);
-    fold_sums(fold_, width_, second, out_.second);
+    sums_.moments(x_, c_ * fold_, width_ * fold_, pivot(0), first, second);
+    join_sums(sums_, width_, out_);
   }
 
   [[nodiscard]] bool moments() const noexcept {
@@ -307,10 +170,11 @@ class PivotedMoments {
   void read_again(std::int64_t i) const noexcept {
     out_.base[i] = to_lane(lane_, out_.base[i] + out_.first[i]);
     double sum = 0, square = 0;
-    for (std::int64_t k = i; k < fold_ * width_; k += width_) {
+    for (std::int64_t j = 0; j < fold_; ++j) {
+      const std::int64_t k = fold_ == 1 ? i : sums_.virtual_channel(i, j, width_);
       store_element(lane_, pivot(k), 0, out_.base[i]);
       double more = 0, more_square = 0;
-      sums_.moments(x_, c_ + k, 1, pivot(k), &more, &more_square);
+      sums_.moments(x_, c_ * fold_ + k, 1, pivot(k), &more, &more_square);
       sum += more;
       square += more_square;
     }
@@ -331,28 +195,25 @@ class PivotedMoments {
 template <class Sums>
 void pivoted_products(const Sums& sums, const void* x, const void* g, const void* m, std::int64_t c,
                       std::int64_t width, const Partials& out) noexcept {
-  const std::int64_t fold = sums.walk.fold;
+  const std::int64_t fold = sums.fold();
   if (fold == 1) {
     sums.products(x, g, c, width, m, out.first, out.second);
     return;
   }
   const Dtype lane = lane_of(sums.dtype);
-  const auto bytes = static_cast<std::size_t>(width * size_of(lane));
-  for (std::int64_t j = 0; j < fold; ++j) {
-    std::memcpy(at(lane, sums.room.block[0], j * width), m, bytes);
-  }
+  std::memcpy(sums.room.block[0], m, static_cast<std::size_t>(width * size_of(lane)));
+  spread_lanes(sums, sums.room.block[0], width);
   double* const first = reinterpret_cast<double*>(sums.room.block[3]);
-  double* const second = first + fold * width;
-  sums.products(x, g, c, width * fold, sums.room.block[0], first, second);
-  fold_sums(fold, width, first, out.first);
-  fold_sums(fold, width, second, out.second);
+  sums.products(x, g, c * fold, width * fold, sums.room.block[0], first, first + fold * width);
+  join_sums(sums, width, out);
 }
 
 /// Calls body(c, width, out) for slabs that a room holds.
 template <class Sums, class Body>
-void slabs(const Part& part, const Partials& out, const Body& body) noexcept {
-  for (std::int64_t i = 0; i < part.width; i += Sums::most) {
-    body(part.c + i, std::min(Sums::most, part.width - i),
+void slabs(const Sums& sums, const Partials& out, const Body& body) noexcept {
+  const Part& part = sums.part;
+  for (std::int64_t i = 0; i < part.width; i += sums.most()) {
+    body(part.c + i, std::min(sums.most(), part.width - i),
          Partials{out.first + i, out.second + i, out.base == nullptr ? nullptr : out.base + i});
   }
 }
@@ -372,12 +233,13 @@ void Moments::merge(const Moments& other) noexcept {
 void moment_sums(const Kernels& kernels, Dtype dtype, const Walk& walk, const Part& part,
                  const void* x, ThreadRoom& room, const Partials& out) noexcept {
   const auto pivoted = [&]<class Sums>(const Sums& sums) {
-    slabs<Sums>(part, out, [&](std::int64_t c, std::int64_t width, const Partials& slots) {
+    slabs(sums, out, [&](std::int64_t c, std::int64_t width, const Partials& slots) {
       PivotedMoments<Sums>(sums, x, c, width, slots)();
     });
   };
   if (walk.regime == Regime::rows) return pivoted(RowSums{kernels, dtype, walk, part, room});
   if (walk.regime == Regime::groups) return pivoted(GroupSums{kernels, dtype, walk, part, room});
+  if (walk.regime == Regime::grains) return pivoted(GrainSums{kernels, dtype, walk, part, room});
   for (std::int64_t i = 0; i < part.width; ++i) {
     const Moments m = channel_moments(
         kernels, dtype, Blocks(walk, dtype, part.c + i, part.begin, part.end, room), x);
@@ -392,12 +254,13 @@ void product_sums(const Kernels& kernels, Dtype dtype, const Walk& walk, const P
                   const Partials& out) noexcept {
   const Dtype lane = lane_of(dtype);
   const auto pivoted = [&]<class Sums>(const Sums& sums) {
-    slabs<Sums>(part, out, [&](std::int64_t c, std::int64_t width, const Partials& slots) {
+    slabs(sums, out, [&](std::int64_t c, std::int64_t width, const Partials& slots) {
       pivoted_products(sums, x, g, at(lane, m, c), c, width, slots);
     });
   };
   if (walk.regime == Regime::rows) return pivoted(RowSums{kernels, dtype, walk, part, room});
   if (walk.regime == Regime::groups) return pivoted(GroupSums{kernels, dtype, walk, part, room});
+  if (walk.regime == Regime::grains) return pivoted(GrainSums{kernels, dtype, walk, part, room});
   for (std::int64_t i = 0; i < part.width; ++i) {
     const double pivot = load_element(lane, m, part.c + i);
     double sum = 0, dot = 0;

@@ -104,6 +104,7 @@ class Sweep {
 
   void ordinary(std::int64_t c, std::int64_t stop) const noexcept {
     if (walk_.regime == Regime::rows) return rows(c, stop);
+    if (walk_.regime == Regime::grains) return grains(c, stop);
     if (walk_.regime == Regime::strided) return strided(c, stop);
     runs(c, stop);
   }
@@ -160,6 +161,14 @@ class Sweep {
     }
   }
 
+  /// An image is a row of virtual channels.
+  void grains(std::int64_t c, std::int64_t stop) const noexcept {
+    const std::int64_t fold = walk_.fold, images = (part_.end - part_.begin) / fold;
+    const Axis step = walk_.rank == 1 ? Axis{} : walk_.axes[0];
+    op_.rows(c * fold, (stop - c) * fold, place(c, Cursor(walk_, part_.begin).offsets()), step, 1,
+             images, {order_.store, ahead()});
+  }
+
   void rows(std::int64_t c, std::int64_t stop) const noexcept {
     // Virtual rows are whole: all channels, or none folded.
     const std::int64_t fold = stop - c == walk_.channels ? walk_.fold : 1;
@@ -188,6 +197,22 @@ class Sweep {
 };
 
 }  // namespace
+
+void store_coefficients(Dtype lane, const Walk& walk, std::int64_t c, std::int64_t count,
+                        const double* from, void* to) noexcept {
+  if (walk.regime != Regime::grains) {
+    for (std::int64_t j = 0; j < walk.fold; ++j) {
+      store_lanes(lane, to, j * walk.channels + c, count, from);
+    }
+    return;
+  }
+  store_lanes(lane, to, c * walk.fold, count, from);
+  if (lane == Dtype::f64) {
+    spread(static_cast<double*>(to) + c * walk.fold, count, walk.fold);
+  } else {
+    spread(static_cast<float*>(to) + c * walk.fold, count, walk.fold);
+  }
+}
 
 void apply_affine(const Kernels& kernels, Dtype dtype, const Walk& walk, const Part& part,
                   const void* x, void* y, const Coefficients& coefficients, const Order& order,

@@ -24,6 +24,11 @@ struct Coefficients {
   ConstVector bias{};
 };
 
+/// Writes the lanes of channels [c, c + count) into an array of them, in every place that virtual
+/// rows need.
+void store_coefficients(Dtype lane, const Walk& walk, std::int64_t c, std::int64_t count,
+                        const double* from, void* to) noexcept;
+
 /// What a part of the second pass does besides computing.
 struct Order {
   Store store = Store::cached;
