@@ -341,9 +341,8 @@ TEST_F(Allocations, NoneAfterTheFirstCall) {
   for (const auto& [what, calls] : measured) EXPECT_GT(calls, 0u);
 }
 
-// Smaller calls want fewer threads: coming back from them must cost nothing, either. Disabled, since
-// it does: libgomp makes a team, and its threads, anew whenever the number of threads changes.
-TEST_F(Allocations, DISABLED_NoneWhenSizesTakeTurns) {
+// Smaller calls have work for fewer threads: coming back from them must cost nothing, either.
+TEST_F(Allocations, NoneWhenSizesTakeTurns) {
   Field field(kMostValues, kMostChannels, kKinds[0], false);
   constexpr std::array<Sizes, 5> kTurns{
       {{8, 32, 32, 32}, {1, 32, 32, 32}, {4, 32, 32, 32}, {2, 32, 32, 32}, {3, 32, 32, 32}}};

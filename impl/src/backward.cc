@@ -23,7 +23,7 @@ class Backward {
         wants_dx_(job.dx.data != nullptr),
         wants_dot_(job.dweight.present() || (wants_dx_ && job.batch)),
         wants_sums_(wants_dot_ || job.dbias.present()),
-        run_{1, (*context.kernels)[static_cast<std::size_t>(job.x.dtype)]},
+        run_{context.threads, (*context.kernels)[static_cast<std::size_t>(job.x.dtype)]},
         context_(context) {
     const std::array<ConstTensor, 3> views{job.x, job.dy, job.dx};
     const std::span<const ConstTensor> all(views);
@@ -32,7 +32,6 @@ class Backward {
                                                      : job.batch ? 3
                                                                  : 2),
                       context.threads, context.machine);
-    run_.threads = plan_.threads;
   }
 
   Status operator()() noexcept {
@@ -80,7 +79,7 @@ class Backward {
     const std::int64_t channels = job_.x.size[1];
     const std::int64_t virtual_channels = channels * plan_.sweep.fold;
     Layout layout;
-    const std::size_t rooms = layout.array<ThreadRoom>(run_.threads);
+    const std::size_t rooms = layout.array<ThreadRoom>(plan_.threads);
     std::array<std::size_t, 9> arrays{};
     for (std::size_t& array : arrays) array = layout.array<double>(virtual_channels);
     const std::size_t careful = layout.array<std::uint8_t>(channels);

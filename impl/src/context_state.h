@@ -89,7 +89,7 @@ static_assert(max_folded * 2 * 8 <= pack_bytes);
 
 /// One call as its inner parts see it.
 struct Run {
-  int threads;  ///< never more than pay off for the size of the call
+  int threads;  ///< of the context; the plan says how many of them have work
   const Kernels& kernels;
   ThreadRoom* rooms = nullptr;
 };

@@ -21,12 +21,11 @@ class Forward {
       : job_(job),
         dtype_(job.x.dtype),
         lane_(lane_of(job.x.dtype)),
-        run_{1, (*context.kernels)[static_cast<std::size_t>(job.x.dtype)]},
+        run_{context.threads, (*context.kernels)[static_cast<std::size_t>(job.x.dtype)]},
         context_(context) {
     const std::array<ConstTensor, 2> views{job.x, job.y};
     const std::size_t summed = job.batch ? 1 : 0;
     plan_ = make_plan(std::span(views).first(summed), views, context.threads, context.machine);
-    run_.threads = plan_.threads;
   }
 
   Status operator()() noexcept {
@@ -59,7 +58,7 @@ class Forward {
   bool allocate() noexcept {
     const std::int64_t channels = plan_.sweep.channels;
     Layout layout;
-    const std::size_t rooms = layout.array<ThreadRoom>(run_.threads);
+    const std::size_t rooms = layout.array<ThreadRoom>(plan_.threads);
     const std::size_t mean = layout.array<double>(channels);
     const std::size_t invstd = layout.array<double>(channels);
     const std::int64_t virtual_channels = channels * plan_.sweep.fold;

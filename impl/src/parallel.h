@@ -4,6 +4,7 @@
 
 #include <omp.h>
 
+#include <algorithm>
 #include <cfenv>
 #include <cstdint>
 #include <utility>
@@ -27,10 +28,14 @@ inline FloatControl float_control() noexcept { return std::fegetround(); }
 inline void set_float_control(FloatControl control) noexcept { std::fesetround(control); }
 #endif
 
-/// A thread among those that run the same body.
+/// A thread among those that run the same body. Ranks from `size` on have no share; they only pass
+/// the barriers.
 struct Member {
   int rank = 0;
   int size = 1;
+  bool alone = true;
+
+  [[nodiscard]] bool idle() const noexcept { return rank >= size; }
 
   /// This thread's share of [0, count): neighbours, the same at every call. Bounds between shares
   /// are multiples of `grain`.
@@ -41,23 +46,24 @@ struct Member {
       const std::int64_t at = (grains / size * i + grains % size * i / size) * grain;
       return at < count ? at : count;
     };
-    return {bound(rank), bound(rank + 1)};
+    return idle() ? std::pair(count, count) : std::pair(bound(rank), bound(rank + 1));
   }
 
   /// Waits until every thread is here; what they wrote before is seen after.
   void barrier() const noexcept {
-    if (size == 1) return;
+    if (alone) return;
 #pragma omp barrier
   }
 };
 
-/// body(member) on up to `threads` threads at once; every thread must pass the same barriers. The
-/// result must not depend on their number. The body must not throw. Rounding mode and treatment of
-/// subnormals are the caller's on every thread: a thread of the pool would otherwise keep those of
-/// the time when it was made.
+/// body(member) on up to `active` of `threads` threads; every thread must pass the same barriers. The
+/// result must not depend on their number. The body must not throw. OpenMP is always asked for all
+/// `threads`: where their number changes from call to call, libgomp ends threads and starts new ones.
+/// Rounding mode and treatment of subnormals are the caller's on every thread: a thread of the pool
+/// would otherwise keep those of the time when it was made.
 template <class Body>
-void parallel(int threads, const Body& body) noexcept {
-  if (threads <= 1) {
+void parallel(int threads, int active, const Body& body) noexcept {
+  if (active <= 1) {
     body(Member{});
     return;
   }
@@ -66,7 +72,7 @@ void parallel(int threads, const Body& body) noexcept {
   {
     const FloatControl own = float_control();
     if (own != callers) set_float_control(callers);
-    body(Member{omp_get_thread_num(), omp_get_num_threads()});
+    body(Member{omp_get_thread_num(), std::min(active, omp_get_num_threads()), false});
     if (own != callers) set_float_control(own);
   }
 }

@@ -22,8 +22,8 @@ class Schedule {
       : plan_(plan), run_(run), pass_(pass) {}
 
   void operator()() const noexcept {
-    parallel(run_.threads, [&](const Member& me) {
-      ThreadRoom& room = run_.rooms[me.rank];
+    parallel(run_.threads, plan_.threads, [&](const Member& me) {
+      ThreadRoom& room = run_.rooms[me.idle() ? 0 : me.rank];
       if (plan_.fused) {
         by_slab(me, room);
       } else {
