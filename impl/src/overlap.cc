@@ -76,6 +76,29 @@ class Search {
   std::array<std::int64_t, max_terms + 1> rest_low_{}, rest_high_{};
 };
 
+/// True if each step, from the smallest on, leads beyond all that the smaller ones reach: what any
+/// ordinary tensor is like.
+bool nested(const Region& a) noexcept {
+  std::array<std::int64_t, max_rank> stride{}, reach{};
+  int count = 0;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(a.rank); ++i) {
+    if (a.size[i] == 1) continue;
+    int at = count++;
+    for (; at > 0 && stride[static_cast<std::size_t>(at - 1)] > a.stride[i]; --at) {
+      stride[static_cast<std::size_t>(at)] = stride[static_cast<std::size_t>(at - 1)];
+      reach[static_cast<std::size_t>(at)] = reach[static_cast<std::size_t>(at - 1)];
+    }
+    stride[static_cast<std::size_t>(at)] = a.stride[i];
+    reach[static_cast<std::size_t>(at)] = a.stride[i] * (a.size[i] - 1);
+  }
+  std::int64_t end = a.element;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
+    if (stride[i] < end) return false;
+    end += reach[i];
+  }
+  return true;
+}
+
 }  // namespace
 
 bool share_memory(const Region& a, const Region& b) noexcept {
@@ -93,7 +116,7 @@ bool share_memory(const Region& a, const Region& b) noexcept {
 }
 
 bool overlaps_itself(const Region& a) noexcept {
-  if (a.extent == 0) return false;
+  if (a.extent == 0 || nested(a)) return false;
   Search search(-(a.element - 1), a.element - 1, true);
   for (std::size_t i = 0; i < static_cast<std::size_t>(a.rank); ++i) {
     search.add(a.stride[i], -(a.size[i] - 1), a.size[i] - 1);

@@ -193,10 +193,7 @@ Plan make_plan(std::span<const ConstTensor> sums, std::span<const ConstTensor> s
                const Machine& machine) noexcept {
   Plan plan;
   if (!sums.empty()) plan.sums = make_walk(sums);
-  if (!sweep.empty()) {
-    plan.sweep = make_walk(sweep);
-    plan.tiles = make_tiles(plan.sweep);
-  }
+  if (!sweep.empty()) plan.sweep = make_walk(sweep);
   const Walk& in = sums.empty() ? plan.sweep : plan.sums;
   const Walk& out = sweep.empty() ? plan.sums : plan.sweep;
   const std::int64_t values = in.count * in.channels;
@@ -222,6 +219,7 @@ Plan make_plan(std::span<const ConstTensor> sums, std::span<const ConstTensor> s
     plan.store = Store::streamed;
     plan.ahead = plan.fused;
   }
+  if (!sweep.empty() && !plan.fused) plan.tiles = make_tiles(plan.sweep);
   plan.parts = make_parts(in, segment_of(in), width);
   return plan;
 }

@@ -163,7 +163,7 @@ class Checker {
   bool empty_ = false;
   bool parameters_ = false;
   Dtype parameter_dtype_ = Dtype::f32;
-  std::array<Item, 12> items_{};
+  std::array<Item, 8> items_{};  // no call has more
   std::size_t used_ = 0;
 };
 
