@@ -1,8 +1,10 @@
 // Who is timed: an implementation in this process, behind one interface.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "oracle/case.h"
 #include "oracle/contract.h"
@@ -49,7 +51,9 @@ class Contestant {
   virtual oracle::Contract contract(const oracle::Problem&, const oracle::Exec&) const = 0;
 };
 
-std::unique_ptr<Contestant> make_truenorm();
+/// `caches`: nothing, or the bytes of a core's cache and of the shared one that its loop nests are to
+/// be made for, instead of this machine's.
+std::unique_ptr<Contestant> make_truenorm(const std::vector<std::int64_t>& caches);
 std::unique_ptr<Contestant> make_libtorch();
 std::unique_ptr<Contestant> make_onednn();  // only in builds that have oneDNN
 

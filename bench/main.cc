@@ -26,6 +26,7 @@ struct Options {
   std::vector<std::int64_t> batches;
   std::vector<int> threads;
   std::string isa = "best", json, filter;
+  std::vector<std::int64_t> caches;
   int rounds = 11;
 };
 
@@ -75,6 +76,7 @@ Asked asked(const Options& o) {
     a.threads = {
         std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, oracle::kMaxThreads)};
   a.isa = isa_named(o.isa);
+  a.caches = o.caches;
   a.rounds = o.rounds;
   return a;
 }
@@ -162,6 +164,13 @@ void add_options(CLI::App& app, Options& o) {
       ->delimiter(',')
       ->check(CLI::Range(1, oracle::kMaxThreads));
   app.add_option("--isa", o.isa, "Truenorm's instruction set (default best)");
+  app.add_option(
+         "--caches", o.caches,
+         "Bytes of a core's and of the shared cache that Truenorm's loop nests are made for, "
+         "to see what they owe to the machine's own")
+      ->delimiter(',')
+      ->expected(2)
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--rounds", o.rounds, "Measurements of each (default 11)")
       ->check(CLI::Range(1, 10000));
   app.add_option("--filter", o.filter, "Only case lines with this text, such as c64s56");

@@ -56,7 +56,9 @@ std::vector<Item> items(const std::vector<Entry>& entries, const Asked& asked) {
 }
 
 Session::Session(Asked asked, std::function<bool()> interrupted)
-    : asked_(std::move(asked)), interrupted_(std::move(interrupted)) {
+    : asked_(std::move(asked)),
+      interrupted_(std::move(interrupted)),
+      truenorm_(make_truenorm(asked_.caches)) {
   for (const std::string& peer : asked_.peers) {
     if (peer == "libtorch") peers_.push_back(make_libtorch());
 #ifdef TRUENORM_HAVE_ONEDNN

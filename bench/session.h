@@ -22,6 +22,7 @@ struct Asked {
   std::vector<Op> ops;
   std::vector<int> threads;
   oracle::Isa isa = oracle::Isa::best;
+  std::vector<std::int64_t> caches;  // as make_truenorm() takes them
   int rounds = 11;
 };
 
@@ -54,7 +55,7 @@ class Session {
 
   Asked asked_;
   std::function<bool()> interrupted_;
-  std::unique_ptr<Contestant> truenorm_ = make_truenorm();
+  std::unique_ptr<Contestant> truenorm_;
   std::vector<std::unique_ptr<Contestant>> peers_;
 
   oracle::Problem of_;  // what the data below are of

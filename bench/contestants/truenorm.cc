@@ -3,6 +3,7 @@
 #include <array>
 #include <stdexcept>
 
+#include "../../impl/src/context_state.h"  // for caches other than the machine's
 #include "../contestant.h"
 #include "../memory.h"
 #include "oracle/arena.h"
@@ -39,6 +40,8 @@ View tensor(Pointer data, const Work& w) {
 
 class Truenorm final : public Contestant {
  public:
+  explicit Truenorm(const std::vector<std::int64_t>& caches) : caches_(caches) {}
+
   std::string name() const override { return "truenorm"; }
   std::string version() const override { return player_->version(); }
 
@@ -47,6 +50,7 @@ class Truenorm final : public Contestant {
       context_ = std::make_unique<Context>(w.exec.threads, isa_of(w.exec.isa));
       asked_ = w.exec.isa;
       if (!context_->status().ok()) return context_->status().message();
+      if (!caches_.empty()) context_->state()->machine = {caches_[0], caches_[1]};
     }
     op_ = w.op;
     const auto channels = static_cast<std::size_t>(w.problem.shape.c);
@@ -127,6 +131,7 @@ class Truenorm final : public Contestant {
       throw std::runtime_error(std::string("truenorm refuses: ") + status.message());
   }
 
+  std::vector<std::int64_t> caches_;
   std::unique_ptr<oracle::Player> player_ = oracle::make_truenorm();  // for its contract
   std::unique_ptr<Context> context_;
   oracle::Isa asked_ = oracle::Isa::best;
@@ -139,6 +144,8 @@ class Truenorm final : public Contestant {
 
 }  // namespace
 
-std::unique_ptr<Contestant> make_truenorm() { return std::make_unique<Truenorm>(); }
+std::unique_ptr<Contestant> make_truenorm(const std::vector<std::int64_t>& caches) {
+  return std::make_unique<Truenorm>(caches);
+}
 
 }  // namespace truenorm::bench
