@@ -207,9 +207,11 @@ struct GrainSums {
     detail::spread(pivot, width, fold());
   }
   void join(std::int64_t width, const double* from, double* to) const noexcept {
-    for (std::int64_t c = 0; c < width; ++c) {
-      to[c] = 0;
-      for (std::int64_t j = 0; j < fold(); ++j) to[c] += *from++;
+    for (std::int64_t c = 0; c < width; ++c, from += fold()) {
+      double even = 0, odd = 0;
+      std::int64_t j = 0;
+      for (; j + 2 <= fold(); j += 2) even += from[j], odd += from[j + 1];
+      to[c] = even + odd + (j < fold() ? from[j] : 0);
     }
   }
   /// add(offsets, rows) for blocks of images, so that no chain is longer than that of a contiguous
