@@ -161,8 +161,9 @@ std::int64_t segment_of(const Walk& walk) noexcept {
 std::int64_t fused_width(const Walk& walk, bool summed, std::int64_t element, int threads,
                          const Machine& machine) noexcept {
   const std::int64_t bytes = walk.count * walk.views * element;
-  const std::int64_t fitting =
-      summed ? std::max<std::int64_t>(1, machine.own * 3 / 16 / bytes) : walk.channels;
+  // Room is left for the next slab, which is being fetched, and for what is written.
+  const std::int64_t room = machine.own / (4 + 2 * walk.views);
+  const std::int64_t fitting = summed ? std::max<std::int64_t>(1, room / bytes) : walk.channels;
   const std::int64_t rounds = divide_up(walk.channels, fitting * threads);
   return divide_up(walk.channels, rounds * threads);
 }

@@ -46,7 +46,8 @@ struct ContextState;
 /// One Context serves one call at a time; different Contexts may be used at the same time, also
 /// with different instruction sets. Scratch grows to what the largest call has needed and is then
 /// reused: a call like an earlier one from the same thread allocates nothing, unless OpenMP was used
-/// with another number of threads in between. Results do not depend on the thread count.
+/// with another number of threads in between. Results do not depend on the thread count. The first
+/// Context of a process takes a few milliseconds to look at the machine's caches.
 ///
 /// With more than one thread: the process ends if the system refuses OpenMP a thread, which OpenMP
 /// cannot report; after fork() the child may use only Context(1) until it execs.
