@@ -1,0 +1,333 @@
+// The plan of a call: which loop nest its tensors take, and that its parts are all of them, once.
+#include "../impl/src/plan.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "arena.h"
+#include "generators.h"
+
+namespace truenorm::detail {
+namespace {
+
+using oracle::Case;
+using oracle::Layout;
+using oracle::Shape;
+
+constexpr Machine kMachine{std::int64_t{1} << 20, std::int64_t{16} << 20};
+
+ConstTensor view(const Shape& shape, const std::array<std::int64_t, max_rank>& stride,
+                 Dtype dtype) {
+  ConstTensor t;
+  t.dtype = dtype;
+  t.rank = shape.rank();
+  t.size = {shape.n, shape.c, shape.s[0], shape.s[1], shape.s[2]};
+  t.stride = stride;
+  return t;
+}
+
+ConstTensor view(const Shape& shape, Layout layout, Dtype dtype) {
+  return view(shape, oracle::strides_of(layout, shape), dtype);
+}
+
+/// The plan of a training forward.
+Plan forward(const Shape& shape, Layout x, Layout y, Dtype dtype = Dtype::f32, int threads = 2) {
+  const std::array<ConstTensor, 2> views{view(shape, x, dtype), view(shape, y, dtype)};
+  return make_plan(std::span(views).first(1), views, threads, kMachine);
+}
+
+Shape image(std::int64_t n, std::int64_t c, std::int64_t height, std::int64_t width) {
+  return {n, c, 2, {height, width, 0}};
+}
+
+TEST(Plan, TakesTheLoopNestThatFits) {
+  using enum Regime;
+  constexpr Layout nchw = Layout::nchw, nhwc = Layout::nhwc;
+  struct Row {
+    Shape shape;
+    Layout x, y;
+    Dtype dtype;
+    Regime sums, sweep;
+    std::int64_t fold = 1;
+  };
+  const Row table[] = {
+      // ResNet-50
+      {image(32, 64, 112, 112), nchw, nchw, Dtype::f32, planes, planes},
+      {image(32, 256, 56, 56), nchw, nchw, Dtype::bf16, planes, planes},
+      {image(32, 512, 28, 28), nchw, nchw, Dtype::f32, groups, groups},
+      {image(32, 1024, 14, 14), nchw, nchw, Dtype::f64, groups, groups},
+      {image(32, 2048, 7, 7), nchw, nchw, Dtype::f16, groups, groups},
+      {image(32, 64, 112, 112), nhwc, nhwc, Dtype::f32, rows, rows},
+      {image(32, 2048, 7, 7), nhwc, nhwc, Dtype::f16, rows, rows},
+      // Where a run becomes another's.
+      {image(8, 64, 1, 1024), nchw, nchw, Dtype::f32, planes, planes},
+      {image(8, 64, 1, 1023), nchw, nchw, Dtype::f32, groups, groups},
+      {image(8, 64, 4, 4), nchw, nchw, Dtype::f32, groups, groups},
+      {image(8, 64, 3, 5), nchw, nchw, Dtype::f32, grains, grains, 15},
+      {image(8, 64, 2, 2), nchw, nchw, Dtype::bf16, grains, grains, 4},
+      {image(8, 64, 2, 2), nchw, nchw, Dtype::f64, strided, strided},
+      {image(8, 1, 2, 2), nchw, nchw, Dtype::f32, groups, groups},
+      {image(2, 1, 2, 2), nchw, nchw, Dtype::f32, strided, strided},
+      {image(1, 64, 2, 2), nchw, nchw, Dtype::f32, grains, grains, 4},
+      {image(8, 64, 1, 1), nchw, nchw, Dtype::f32, rows, rows},
+      {{64, 1, 0, {}}, nchw, nchw, Dtype::f32, groups, groups},
+      // Virtual rows: whole vectors, at least four, at most max_folded, enough of them.
+      {image(8, 3, 32, 32), nhwc, nhwc, Dtype::f32, rows, rows, 32},
+      {image(8, 24, 32, 32), nhwc, nhwc, Dtype::f64, rows, rows, 4},
+      {image(8, 63, 32, 32), nhwc, nhwc, Dtype::f32, rows, rows, 16},
+      {image(8, 65, 32, 32), nhwc, nhwc, Dtype::f32, rows, rows},
+      {image(8, 16, 32, 32), nhwc, nhwc, Dtype::f32, rows, rows},
+      {{256, 3, 0, {}}, nchw, nchw, Dtype::f32, rows, rows, 32},
+      {{255, 3, 0, {}}, nchw, nchw, Dtype::f32, rows, rows},
+      {{256, 3, 0, {}}, Layout::padded, Layout::padded, Dtype::f32, rows, rows},
+      // Views that disagree.
+      {image(8, 64, 56, 56), nchw, nhwc, Dtype::f32, planes, strided},
+      {image(8, 64, 56, 56), nhwc, nchw, Dtype::f32, rows, strided},
+      {image(8, 64, 2, 2), nchw, Layout::padded, Dtype::f32, grains, strided, 4},
+      {{256, 3, 0, {}}, nchw, Layout::padded, Dtype::f32, rows, rows, 32},
+      // Other strides.
+      {image(8, 64, 56, 56), Layout::sliced, Layout::sliced, Dtype::f32, strided, strided},
+      {image(8, 64, 28, 28), Layout::padded, Layout::padded, Dtype::f32, groups, groups},
+      {image(8, 64, 2, 2), Layout::padded, Layout::padded, Dtype::f32, strided, strided},
+      {image(8, 64, 28, 28), Layout::expanded, nchw, Dtype::f32, strided, strided},
+      {{32, 5, 1, {7, 0, 0}}, Layout::transposed, Layout::transposed, Dtype::f32, groups, groups},
+      {{1, 5, 1, {7, 0, 0}}, Layout::transposed, Layout::transposed, Dtype::f32, rows, rows},
+  };
+  for (const Row& row : table) {
+    const Plan plan = forward(row.shape, row.x, row.y, row.dtype);
+    const std::size_t i = static_cast<std::size_t>(&row - table);
+    EXPECT_EQ(plan.sums.regime, row.sums) << i;
+    EXPECT_EQ(plan.sweep.regime, row.sweep) << i;
+    EXPECT_EQ(plan.sums.fold, row.fold) << i;
+    EXPECT_EQ(plan.sums.count * plan.sums.channels, row.shape.numel()) << i;
+  }
+}
+
+// Slabs of channels, where a channel is runs in all views and each thread gets as many.
+TEST(Plan, RunsAreFusedWhereThreadsShareChannelsEvenly) {
+  EXPECT_TRUE(forward(image(32, 512, 7, 7), Layout::nchw, Layout::nchw).fused);
+  EXPECT_FALSE(forward(image(32, 512, 7, 7), Layout::nhwc, Layout::nhwc).fused);
+  EXPECT_FALSE(forward(image(32, 64, 56, 56), Layout::nchw, Layout::nhwc).fused);
+  EXPECT_FALSE(forward(image(32, 1, 56, 56), Layout::nchw, Layout::nchw).fused);
+  EXPECT_TRUE(forward(image(1, 1, 16, 16), Layout::nchw, Layout::nchw).fused);
+}
+
+TEST(Plan, TinyTensorsTakeOneThread) {
+  for (const Layout layout : {Layout::nchw, Layout::nhwc, Layout::sliced}) {
+    EXPECT_EQ(forward(image(2, 8, 8, 8), layout, layout, Dtype::f32, 64).threads, 1);
+    EXPECT_EQ(forward(image(32, 64, 56, 56), layout, layout, Dtype::f32, 64).threads, 64);
+  }
+}
+
+// What the caches hold together is not streamed, one byte more is.
+TEST(Plan, StoresAreStreamedBeyondTheCaches) {
+  for (const Layout layout : {Layout::nchw, Layout::nhwc}) {
+    for (const int threads : {1, 2, 5}) {
+      const ConstTensor x = view(image(32, 60, 56, 56), layout, Dtype::f32);
+      const std::array<ConstTensor, 2> views{x, x};
+      const std::int64_t bytes = 2 * 4 * std::int64_t{32} * 60 * 56 * 56, own = 1 << 20;
+      const Machine fits{own, bytes - own * threads}, one_less{own, bytes - own * threads - 1};
+      const Plan cached = make_plan(std::span(views).first(1), views, threads, fits);
+      ASSERT_EQ(cached.threads, threads);
+      EXPECT_EQ(cached.store, Store::cached);
+      EXPECT_EQ(make_plan(std::span(views).first(1), views, threads, one_less).store,
+                Store::streamed);
+    }
+  }
+}
+
+/// A call: the views of its sums, of its sweep, or both.
+struct Call {
+  std::vector<ConstTensor> views;
+  std::size_t summed = 0, from = 0;  ///< sums: the first `summed`; sweep: from `from` on
+
+  [[nodiscard]] Plan plan(int threads, const Machine& machine) const {
+    const std::span<const ConstTensor> all(views);
+    return make_plan(all.first(summed), all.subspan(from), threads, machine);
+  }
+};
+
+/// Strides of a memory that holds the axes in any order, with gaps.
+std::array<std::int64_t, max_rank> any_strides(const Shape& shape) {
+  const int rank = shape.rank();
+  std::array<std::int64_t, max_rank> size{shape.n, shape.c, shape.s[0], shape.s[1], shape.s[2]};
+  std::array<std::int64_t, max_rank> stride{};
+  std::vector<std::size_t> axes;
+  for (int i = 0; i < rank; ++i) {
+    const auto at = static_cast<std::ptrdiff_t>(*rc::gen::inRange<std::size_t>(0, axes.size() + 1));
+    axes.insert(axes.begin() + at, static_cast<std::size_t>(i));
+  }
+  std::int64_t next = 1;
+  for (const std::size_t axis : axes) {
+    stride[axis] = next;
+    next = next * size[axis] + *rc::gen::element<std::int64_t>(0, 0, 0, 1, 5);
+  }
+  return stride;
+}
+
+/// A forward, an evaluation or a backward over sampled sizes, in sampled layouts or any others.
+std::optional<Call> any_call(const Case& c) {
+  const Shape& shape = c.problem.shape;
+  if (shape.numel() == 0) return std::nullopt;
+  const auto dtype = *rc::gen::element(Dtype::f32, Dtype::f64, Dtype::bf16);
+  const oracle::Exec exec = c.exec.value_or(oracle::Exec{});
+  const bool known = *rc::gen::arbitrary<bool>();
+  const auto next = [&](Layout layout) {
+    return known ? view(shape, layout, dtype) : view(shape, any_strides(shape), dtype);
+  };
+  Call call;
+  switch (*rc::gen::inRange(0, 5)) {
+    case 0:
+      call = {{next(exec.x), next(exec.y)}, 0, 0};
+      break;
+    case 1:
+      call = {{next(exec.x), next(exec.dy)}, 2, 2};
+      break;
+    case 2:
+      call = {{next(exec.x), next(exec.dy), next(exec.dx)}, 2, 0};
+      break;
+    default:
+      call = {{next(exec.x), next(exec.y)}, 1, 0};
+      break;
+  }
+  const bool same = *rc::gen::arbitrary<bool>();
+  for (ConstTensor& t : call.views)
+    if (same) t.stride = call.views[0].stride;
+  return call;
+}
+
+int any_threads() { return *rc::gen::inRange(1, 65); }
+
+Machine any_machine() {
+  return {std::int64_t{1} << *rc::gen::inRange(10, 24),
+          *rc::gen::element<std::int64_t>(0, 1, 64) * 65536};
+}
+
+/// How often each value of each channel is met.
+std::vector<int> met(const Walk& walk, const Parts& parts) {
+  std::vector<int> times(static_cast<std::size_t>(walk.count * walk.channels));
+  for (std::int64_t i = 0; i < parts.count(); ++i) {
+    const Part part = part_of(walk, parts, i);
+    for (std::int64_t c = part.c; c < part.c + part.width; ++c)
+      for (std::int64_t j = part.begin; j < part.end; ++j)
+        ++times[static_cast<std::size_t>(c * walk.count + j)];
+  }
+  return times;
+}
+
+bool all_once(const std::vector<int>& times) {
+  return std::all_of(times.begin(), times.end(), [](int t) { return t == 1; });
+}
+
+TEST(Plan, PartsAndTilesAreAllOnce) {
+  props::check(1500, [](const Case& c) {
+    const auto call = any_call(c);
+    if (!call) return;
+    const Plan plan = call->plan(any_threads(), any_machine());
+    const Walk& walk = call->summed > 0 ? plan.sums : plan.sweep;
+    RC_ASSERT(walk.count * walk.channels == c.problem.shape.numel());
+    RC_ASSERT(all_once(met(walk, plan.parts)));
+    if (plan.sweep.views > 0 && !plan.fused) {
+      RC_ASSERT(all_once(met(plan.sweep, plan.tiles)));
+    }
+    // Virtual rows and runs are not cut.
+    if (walk.regime == Regime::groups || walk.regime == Regime::grains) {
+      RC_ASSERT(plan.parts.length % walk.inner().size == 0);
+    }
+    if (walk.regime == Regime::rows) {
+      RC_ASSERT(plan.parts.length % walk.fold == 0);
+    }
+  });
+}
+
+// A walk meets each element of its tensor once: the offsets of a cursor are those of the indices.
+TEST(Plan, CursorsMeetEveryElementOnce) {
+  props::check(500, [](const Case& c) {
+    const auto call = any_call(c);
+    if (!call) return;
+    const ConstTensor& x = call->views[0];
+    std::vector<std::int64_t> wanted{0}, found;
+    for (std::size_t axis = 0; axis < static_cast<std::size_t>(x.rank); ++axis) {
+      std::vector<std::int64_t> more;
+      for (const std::int64_t offset : wanted)
+        for (std::int64_t i = 0; i < x.size[axis]; ++i) more.push_back(offset + i * x.stride[axis]);
+      wanted = std::move(more);
+    }
+    const Walk walk = make_walk(std::span(call->views).first(1));
+    for (std::int64_t channel = 0; channel < walk.channels; ++channel) {
+      Cursor cursor(walk, 0);
+      for (std::int64_t i = 0; i < walk.count; ++i, cursor.advance(1))
+        found.push_back(channel * walk.channel_stride[0] + cursor.offsets()[0]);
+    }
+    std::sort(wanted.begin(), wanted.end());
+    std::sort(found.begin(), found.end());
+    RC_ASSERT(wanted == found);
+  });
+}
+
+// The lengths are part of the bits.
+TEST(Plan, SegmentsDependOnSizesAndStridesAlone) {
+  props::check(2000, [](const Case& c) {
+    const auto call = any_call(c);
+    if (!call) return;
+    const Plan one = call->plan(any_threads(), any_machine());
+    const Plan other = call->plan(any_threads(), any_machine());
+    RC_ASSERT(one.parts.length == other.parts.length);
+    RC_ASSERT(one.parts.segments == other.parts.segments);
+    RC_ASSERT(one.sums.regime == other.sums.regime);
+    RC_ASSERT(one.sums.fold == other.sums.fold);
+  });
+}
+
+TEST(Plan, ThreadsAndStoresFollowFromTheirLimits) {
+  props::check(2000, [](const Case& c) {
+    const auto call = any_call(c);
+    if (!call) return;
+    const int threads = any_threads();
+    const Machine machine = any_machine();
+    const Plan plan = call->plan(threads, machine);
+    const std::int64_t values = c.problem.shape.numel();
+    RC_ASSERT(plan.threads >= 1);
+    RC_ASSERT(plan.threads <= threads);
+    if (values < 2 * values_a_thread_fused) {
+      RC_ASSERT(plan.threads == 1);
+    }
+    const std::size_t views =
+        call->from < call->views.size() ? call->views.size() - call->from : call->summed;
+    const std::int64_t bytes =
+        values * size_of(call->views[0].dtype) * static_cast<std::int64_t>(views);
+    if (plan.store == Store::streamed) {
+      RC_ASSERT(bytes > machine.own * plan.threads + machine.shared);
+    }
+    if (plan.ahead) {
+      RC_ASSERT(plan.fused);
+    }
+  });
+}
+
+TEST(Plan, FusedSlabsAreAllChannels) {
+  props::check(2000, [](const Case& c) {
+    const auto call = any_call(c);
+    if (!call) return;
+    const Plan plan = call->plan(any_threads(), any_machine());
+    if (!plan.fused) return;
+    const Walk& walk = call->summed > 0 ? plan.sums : plan.sweep;
+    if (plan.sweep.views > 0 && call->summed > 0) {
+      RC_ASSERT(plan.sums.regime == plan.sweep.regime);
+    }
+    std::vector<int> times(static_cast<std::size_t>(walk.channels));
+    for (std::int64_t slab = 0; slab < plan.parts.slabs; ++slab) {
+      const Part part = part_of(walk, plan.parts, slab);
+      RC_ASSERT(part.begin == 0);
+      for (std::int64_t i = part.c; i < part.c + part.width; ++i)
+        ++times[static_cast<std::size_t>(i)];
+    }
+    RC_ASSERT(all_once(times));
+  });
+}
+
+}  // namespace
+}  // namespace truenorm::detail
