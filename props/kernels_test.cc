@@ -42,7 +42,7 @@ std::vector<std::int64_t> edges(std::int64_t largest) {
 }
 
 /// How the implementation walks over the x of a case.
-detail::Regime regime_of(const Case& c) {
+detail::Walk walk_of(const Case& c) {
   const Shape& s = c.problem.shape;
   ConstTensor x;
   if (c.problem.dtype == Dtype::f64) x.dtype = truenorm::Dtype::f64;
@@ -50,7 +50,7 @@ detail::Regime regime_of(const Case& c) {
   x.size = {s.n, s.c, s.s[0], s.s[1], s.s[2]};
   const auto stride = strides_of(c.exec->x, s);
   std::copy(stride.begin(), stride.end(), x.stride.begin());
-  return detail::make_walk(std::array<ConstTensor, 1>{x}).regime;
+  return detail::make_walk(std::array<ConstTensor, 1>{x});
 }
 
 Case edge(const Shape& shape, Layout layout, std::uint64_t seed) {
@@ -72,7 +72,7 @@ void play_everywhere(Player& player, Case c, Counts& counts) {
   for (const auto& [dtype, param_dtype] : kDtypePairs) {
     c.problem.dtype = dtype;
     c.problem.param_dtype = param_dtype;
-    const detail::Regime regime = regime_of(c);
+    const detail::Regime regime = walk_of(c).regime;
     const Inputs inputs = make_inputs(c);
     const Answer balls = answer(c.problem, inputs, player.contract(c.problem, *c.exec));
     for (const Isa isa : isas()) {
@@ -139,6 +139,63 @@ TEST(Kernels, RunsWithGaps) {
   const Counts counts = play_sizes(Layout::padded, false, 1024);
   expect_complete(counts, detail::Regime::planes);
   expect_complete(counts, detail::Regime::groups);
+}
+
+// Runs of several images: whole turns of four vectors, vectors after them, what fills none, and
+// sums that are emptied on the way.
+TEST(Kernels, GroupsOfEveryLength) {
+  const auto player = make_truenorm();
+  Counts counts;
+  std::uint64_t seed = 100;
+  for (const std::int64_t length :
+       {15, 16, 17, 31, 32, 33, 48, 49, 63, 64, 65, 127, 128, 129, 196, 1023, 1024}) {
+    play_everywhere(*player, edge({3, 37, 1, {length, 0, 0}}, Layout::nchw, ++seed), counts);
+    if (HasFatalFailure()) return;
+  }
+  play_everywhere(*player, edge({70, 3, 1, {17, 0, 0}}, Layout::nchw, ++seed), counts);
+  play_everywhere(*player, edge({70, 3, 1, {65, 0, 0}}, Layout::padded, ++seed), counts);
+  play_everywhere(*player, edge({2, 259, 1, {16, 0, 0}}, Layout::nchw, ++seed), counts);
+  expect_complete(counts, detail::Regime::groups);
+  expect_complete(counts, detail::Regime::grains);
+  expect_complete(counts, detail::Regime::planes);
+}
+TEST(Kernels, GrainsOfEveryLength) {
+  const auto player = make_truenorm();
+  Counts counts;
+  for (std::int64_t length = 1; length < 16; ++length) {
+    for (const std::int64_t images : {1, 2, 9, 67}) {
+      const Shape shape{images, 21, 1, {length, 0, 0}};
+      if (shape.per_channel() < 2) continue;
+      play_everywhere(*player, edge(shape, Layout::nchw, static_cast<std::uint64_t>(length + 7)),
+                      counts);
+      if (HasFatalFailure()) return;
+    }
+  }
+  // More channels than a virtual row has room for.
+  play_everywhere(*player, edge({5, 150, 1, {15, 0, 0}}, Layout::nchw, 30), counts);
+  expect_complete(counts, detail::Regime::grains);
+}
+// Around the least number of rows that are folded, and one more and one less than blocks of them.
+TEST(Kernels, FoldedRowsOfEveryWidth) {
+  const auto player = make_truenorm();
+  Counts counts;
+  bool folded = false;
+  for (std::int64_t channels = 1; channels <= 33; ++channels) {
+    for (std::int64_t fold = 2; fold <= 32; fold *= 2) {
+      if (fold * channels % 16 != 0 || fold * channels < 64 || fold * channels >= 128) continue;
+      for (const std::int64_t n : {8 * fold - 1, 8 * fold, 9 * fold - 1}) {
+        const Case c =
+            edge({n, channels, 0, {}}, Layout::nhwc, static_cast<std::uint64_t>(channels));
+        folded |= walk_of(c).fold > 1;
+        play_everywhere(*player, c, counts);
+        if (HasFatalFailure()) return;
+      }
+    }
+    play_everywhere(*player, edge({3, channels, 1, {5, 0, 0}}, Layout::nhwc, 40), counts);
+  }
+  play_everywhere(*player, edge({64 * 32 + 33, 3, 0, {}}, Layout::nhwc, 41), counts);
+  EXPECT_TRUE(folded);
+  expect_complete(counts, detail::Regime::rows);
 }
 
 // Sums of several blocks and several tasks, whose moments are merged.
