@@ -37,7 +37,7 @@ struct GroupSums {
   /// Runs between two flushes, so that no chain is longer than that of a contiguous block.
   [[nodiscard]] std::int64_t flush_after() const noexcept {
     const std::int64_t lanes = 4 * virtual_lanes(dtype), in_run = divide_up(length(), lanes);
-    return std::clamp<std::int64_t>(divide_up(walk.count, lanes) + 2 - in_run, 1, 66 - in_run);
+    return std::clamp<std::int64_t>(divide_up(walk.count, lanes) + 1 - in_run, 1, 65 - in_run);
   }
   void clear(std::int64_t width) const noexcept {
     std::memset(

@@ -53,11 +53,11 @@ struct Partials {
 /// Order:    Planes and strided: blocks of at most max_block values, merged in double; the first at
 ///           most first_block, a later one no longer than all before it. A block ends at the end of
 ///           a run of direct_run or more. The first block's pivot is its own mean, a later one's
-///           the mean so far, rounded to the lane type. Groups and rows: one pivot for the part, the
-///           mean of a sample of a power of two values (so equal values give themselves), rounded;
-///           blocks of runs or of 64 rows, added in double. Where the mean found is not near the
-///           pivot, and for channels of few values, the part is read again about the mean found.
-///           So the squares about pivots sum to at most 2.25*M2 + 9*n*(u*mean)^2.
+///           the mean so far, rounded to the lane type. Groups, grains and rows: one pivot for the
+///           part, the mean of a few values, rounded to the lane type; blocks of runs or of 64 rows,
+///           added in double. Where the mean found is not near the pivot, and for channels of few
+///           values, the part is read again about the mean found. So the squares about pivots sum
+///           to at most 2.25*M2 + 9*n*(u*mean)^2.
 /// Error:    mean: (L + 2)u*sum|x - p|/n, m2: (L + 3)u*sum((x - p)^2), L the chain of the block
 ///           kernel.
 /// Special:  what f32 cannot hold shows as non-finite results, or as a variance under 2^-100.

@@ -405,8 +405,7 @@ class Truenorm final : public Player {
     const double n = static_cast<double>(p.shape.with_batch(largest).per_channel());
     // Channels innermost: rows. A chain is the rows of a block, 64 at most; blocks are added, and at
     // most 32 parts of 256 rows or more merged, in double. Where several rows make a virtual one,
-    // its chain and the additions that join it are no more than both. (One transposed image is rows,
-    // too; it is held to the chains of runs.)
+    // its chain and the additions that join it are no more than both.
     // All else: runs. A contiguous or packed block has up to 4096 f32 (2048 f64) values in 64 (32)
     // chains, which six (five) levels add up. A part of 2^17 values has five blocks that double up
     // to 4096; later ones end when full or at the end of a run of 1024 or more: one in 1024 values
@@ -414,7 +413,7 @@ class Truenorm final : public Player {
     // in 1024 values, at most; shorter ones, f32 only, have chains shorter by more than their
     // additions in double come to.
     const auto rows = [&](Layout layout) {
-      return p.shape.c > 1 && layout != Layout::transposed && strides_of(layout, p.shape)[1] == 1;
+      return p.shape.c > 1 && strides_of(layout, p.shape)[1] == 1;
     };
     struct Order {
       double chain, merges;
