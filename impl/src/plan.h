@@ -133,7 +133,8 @@ struct Plan {
   bool ahead = false;  ///< the second pass fetches the next slab
 };
 
-/// Views have equal sizes, none of them 0; `sums` may be empty. `threads` are those there are.
+/// Views have equal sizes, none of them 0; `sums` or `sweep` may be empty, not both. `threads` are
+/// those there are.
 [[nodiscard]] Plan make_plan(std::span<const ConstTensor> sums, std::span<const ConstTensor> sweep,
                              int threads, const Machine& machine) noexcept;
 
