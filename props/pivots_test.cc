@@ -105,7 +105,8 @@ class Inside {
   template <class Sums>
   double sample(const Sums& sums, std::vector<double>& first) {
     std::vector<double> second(first.size());
-    std::vector<double> zero(first.size());
+    // Pivots of all virtual channels.
+    std::vector<double> zero(first.size() * static_cast<std::size_t>(sums.fold()));
     return sums.sample(memory_.data(), 0, walk().channels, zero.data(), first.data(),
                        second.data());
   }

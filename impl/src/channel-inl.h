@@ -35,6 +35,20 @@ HWY_INLINE DoubleMask Finite(DoubleVec v) {
   return hn::Le(hn::Abs(v), hn::Set(d, 0x1.fffffffffffffp1023));
 }
 
+/// a/b by IEEE's rules. Highway's portable target has 0 for the quotients of a zero.
+HWY_INLINE DoubleVec Divide(DoubleVec a, DoubleVec b) {
+#if HWY_TARGET == HWY_EMU128
+  const Doubles d;
+  double x[kNative<double>], y[kNative<double>];
+  hn::StoreU(a, d, x);
+  hn::StoreU(b, d, y);
+  for (std::size_t i = 0; i < kNative<double>; ++i) x[i] /= y[i];
+  return hn::LoadU(d, x);
+#else
+  return hn::Div(a, b);
+#endif
+}
+
 /// Zero, or a normal number of at most `most`.
 HWY_INLINE DoubleMask Representable(DoubleVec v, double least, double most) {
   const Doubles d;
@@ -162,7 +176,7 @@ bool ForwardCoefficients(ForwardBlock& k, std::int64_t count, double eps, bool b
   for (std::int64_t i = 0; i < count; i += static_cast<std::int64_t>(hn::Lanes(d))) {
     const auto mean = hn::LoadU(d, k.mean + i);
     const auto sum = hn::Add(hn::LoadU(d, k.var + i), hn::Set(d, eps));
-    auto invstd = hn::Div(hn::Set(d, 1.0), hn::Sqrt(sum));
+    auto invstd = Divide(hn::Set(d, 1.0), hn::Sqrt(sum));
     if (batch && eps == 0) invstd = hn::IfThenElse(hn::Eq(sum, zero), zero, invstd);
     const auto m = ToLane<L>(mean), a = hn::Mul(invstd, hn::LoadU(d, k.weight + i));
     const auto shift = hn::Add(hn::Sub(mean, m), hn::LoadU(d, k.rest + i));
