@@ -159,13 +159,6 @@ inline double to_lane(Dtype lane, double value) noexcept {
   return lane == Dtype::f64 ? value : static_cast<double>(static_cast<float>(value));
 }
 
-/// True if `value`, rounded to the lane type, is zero or a finite normal number.
-inline bool representable(Dtype lane, double value) noexcept {
-  const double magnitude = std::abs(to_lane(lane, value));
-  const double least = lane == Dtype::f64 ? 0x1p-1022 : 0x1p-126;
-  return value == 0 || (magnitude >= least && std::isfinite(magnitude));
-}
-
 }  // namespace truenorm::detail
 
 #endif  // TRUENORM_SRC_SCALAR_H_

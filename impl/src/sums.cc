@@ -226,7 +226,9 @@ void Moments::merge(const Moments& other) noexcept {
     return;
   }
   const double delta = (other.base - base) + (other.offset - offset);
-  Merge(count, other.count)(delta, other.m2, offset, m2);
+  const double ratio = other.count / (count + other.count);
+  offset += delta * ratio;
+  m2 += other.m2 + delta * delta * (count * ratio);
   count += other.count;
 }
 

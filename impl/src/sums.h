@@ -8,23 +8,6 @@
 
 namespace truenorm::detail {
 
-/// Chan's formula for one more set of values: how much of their distance the mean moves, and what
-/// it adds to the squares.
-///
-/// Error:    offset and m2 each a few roundings of double; a constant's moments stay exact.
-/// Special:  NaN and Inf stay non-finite.
-/// Source:   Chan, Golub, LeVeque 1983, (2.1).
-struct Merge {
-  double ratio;   ///< k/(n + k), n values so far and k more
-  double weight;  ///< n*k/(n + k)
-
-  Merge(double n, double k) noexcept : ratio(k / (n + k)), weight(n * ratio) {}
-  void operator()(double delta, double more_m2, double& offset, double& m2) const noexcept {
-    offset += delta * ratio;
-    m2 += more_m2 + delta * delta * weight;
-  }
-};
-
 /// Count, mean and sum of squared deviations of some values. The mean is base + offset, base being
 /// a value near it: so differences of means keep their digits where the mean is large beside the
 /// spread.
@@ -36,7 +19,8 @@ struct Moments {
 
   [[nodiscard]] double mean() const noexcept { return base + offset; }
 
-  /// The moments of both sets together, about this base.
+  /// The moments of both sets together, about this base. As the kernel merge_moments, which is for
+  /// many channels at once.
   void merge(const Moments& other) noexcept;
 };
 
