@@ -93,10 +93,11 @@ TEST(Accepted, ViewsThatInterleave) {
 }
 
 TEST(Accepted, VectorsThatInterleave) {
-  Scene scene(Call::forward_training), apart(Call::forward_training);
-  constexpr std::array<std::pair<Argument, Argument>, 2> kPairs{
+  Scene scene(Call::forward_renorm), apart(Call::forward_renorm);
+  constexpr std::array<std::pair<Argument, Argument>, 3> kPairs{
       {{Argument::running_mean, Argument::running_var},
-       {Argument::save_mean, Argument::save_invstd}}};
+       {Argument::save_mean, Argument::save_invstd},
+       {Argument::save_r, Argument::save_d}}};
   for (const auto& [a, b] : kPairs) {
     std::memcpy(apart.place(b), apart.place(a), Scene::kPlace);
     for (Scene* s : {&scene, &apart}) {

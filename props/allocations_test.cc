@@ -185,9 +185,9 @@ class Field {
       for (std::size_t c = 0; c < static_cast<std::size_t>(channels); ++c)
         put(v.data(), kind.parameters, c, 1.25f);
     }
-    for (std::vector<std::byte>* v : {&vectors_[6], &vectors_[7]})  // save_*
+    for (std::size_t v = 6; v < vectors_.size(); ++v)  // save_*
       for (std::size_t c = 0; c < static_cast<std::size_t>(channels); ++c)
-        put(v->data(), Dtype::f64, c, 1.5f);
+        put(vectors_[v].data(), Dtype::f64, c, 1.5f);
   }
 
   /// The layer is as the call needs it: in its mode, and after a forward.
@@ -200,10 +200,15 @@ class Field {
     switch (call) {
       case Call::forward_training:
         return forward_training(context, {x, v(0), v(1), v(2), v(3), 0.1, 1e-5, y, v(6), v(7)});
+      case Call::forward_renorm:
+        return forward_training(
+            context, {x, v(0), v(1), v(2), v(3), 0.1, 1e-5, y, v(6), v(7), Renorm{}, v(8), v(9)});
       case Call::forward_inference:
         return forward_inference(context, {x, v(0), v(1), v(2), v(3), 1e-5, y});
       case Call::backward_training:
         return backward_training(context, {dy, x, v(0), v(6), v(7), dx, v(4), v(5)});
+      case Call::backward_renorm:
+        return backward_training(context, {dy, x, v(0), v(6), v(7), dx, v(4), v(5), v(8), v(9)});
       case Call::backward_inference:
         return backward_inference(context, {dy, x, v(0), v(2), v(3), 1e-5, dx, v(4), v(5)});
       case Call::layer_training:
@@ -228,7 +233,7 @@ class Field {
 
   Kind kind_;
   std::vector<std::byte> in_, out_;
-  std::array<std::vector<std::byte>, 8> vectors_;
+  std::array<std::vector<std::byte>, 10> vectors_;
 };
 
 constexpr std::array<int, 3> kThreads{1, 2, 4};

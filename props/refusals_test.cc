@@ -68,9 +68,8 @@ void add_mismatches(Rows& rows, Call call, const Slot& slot) {
     rows.push_back({title(call, slot, how), call, std::move(spoil), {code, a}});
   };
   if (!slot.tensor) {
-    const bool save = a == Argument::save_mean || a == Argument::save_invstd;
     for (const Dtype dtype : {Dtype::f64, Dtype::bf16, Dtype::f16})
-      if (!save || dtype != Dtype::f64)
+      if (!is_saved(a) || dtype != Dtype::f64)
         add(std::string("data type ") + truenorm::name(dtype), Code::dtype_mismatch,
             [=](Scene& s) { s.vector(a).dtype = dtype; });
     return;
@@ -179,6 +178,11 @@ void add_mixtures(Rows& rows) {
                   [](Scene& s) { s.vector(A::save_mean).dtype = Dtype::f32; },
                   {Code::dtype_mismatch, A::save_invstd},
                   A::save_mean});
+  rows.push_back({"save_r in f32 and save_d in f64",
+                  Call::forward_renorm,
+                  [](Scene& s) { s.vector(A::save_r).dtype = Dtype::f32; },
+                  {Code::dtype_mismatch, A::save_d},
+                  A::save_r});
   const auto half = [](Scene& s) { s.for_tensors([](Tensor& t) { t.dtype = Dtype::bf16; }); };
   rows.push_back({"bf16 data, weight in f32 and bias in bf16",
                   Call::forward_inference,
@@ -206,6 +210,17 @@ void add_mixtures(Rows& rows) {
                     s.vector(A::save_mean).dtype = s.vector(A::save_invstd).dtype = Dtype::f32;
                   },
                   {Code::dtype_mismatch, A::save_mean}});
+}
+
+void add_bounds(Rows& rows) {
+  const Status bad{Code::bad_value, Argument::renorm};
+  for (const auto& [what, bounds] : kBadBounds) {
+    const BatchNormOptions options{.num_features = Scene::kChannels, .renorm = bounds};
+    rows.push_back(
+        {what, Call::forward_renorm, [o = options](Scene& s) { s.renorm = *o.renorm; }, bad});
+    rows.push_back(
+        {what, Call::layer_training, [o = options](Scene& s) { s.layer.emplace(o); }, bad});
+  }
 }
 
 /// Contexts that serve no call.
@@ -307,6 +322,7 @@ const Rows& all_rows() {
       if (of_layer(call)) add_layers(rows, call);
     }
     add_mixtures(rows);
+    add_bounds(rows);
     return rows;
   }();
   return all;

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -16,33 +17,37 @@ namespace truenorm::props {
 
 enum class Call {
   forward_training,
+  forward_renorm,  // forward_training with renorm
   forward_inference,
   backward_training,
+  backward_renorm,  // backward_training with save_r and save_d
   backward_inference,
   layer_training,
   layer_evaluation,
   layer_backward,
 };
-inline constexpr std::array<Call, 7> kCalls{Call::forward_training,  Call::forward_inference,
-                                            Call::backward_training, Call::backward_inference,
-                                            Call::layer_training,    Call::layer_evaluation,
-                                            Call::layer_backward};
+inline constexpr std::array<Call, 9> kCalls{
+    Call::forward_training,  Call::forward_renorm,   Call::forward_inference,
+    Call::backward_training, Call::backward_renorm,  Call::backward_inference,
+    Call::layer_training,    Call::layer_evaluation, Call::layer_backward};
 
 inline const char* name(Call call) {
   constexpr std::array<const char*, kCalls.size()> kNames{
-      "forward_training", "forward_inference", "backward_training", "backward_inference",
-      "layer, training",  "layer, evaluation", "layer, backward"};
+      "forward_training",  "forward_renorm",    "forward_inference",
+      "backward_training", "backward_renorm",   "backward_inference",
+      "layer, training",   "layer, evaluation", "layer, backward"};
   return kNames[static_cast<std::size_t>(call)];
 }
 
 inline bool of_layer(Call call) { return call >= Call::layer_training; }
 inline bool is_backward(Call call) {
-  return call == Call::backward_training || call == Call::backward_inference ||
-         call == Call::layer_backward;
+  return call == Call::backward_training || call == Call::backward_renorm ||
+         call == Call::backward_inference || call == Call::layer_backward;
 }
 /// Normalizes by the statistics of x.
 inline bool by_batch(Call call) {
-  return call == Call::forward_training || call == Call::layer_training;
+  return call == Call::forward_training || call == Call::forward_renorm ||
+         call == Call::layer_training;
 }
 
 /// One argument of a call.
@@ -65,6 +70,17 @@ inline std::vector<Slot> slots_of(Call call) {
               {A::running_var, false, true},
               {A::save_mean, false, true},
               {A::save_invstd, false, true}};
+    case Call::forward_renorm:
+      return {{A::x, true},
+              {A::y, true, true},
+              {A::weight},
+              {A::bias},
+              {A::running_mean, false, true, true},
+              {A::running_var, false, true, true},
+              {A::save_mean, false, true},
+              {A::save_invstd, false, true},
+              {A::save_r, false, true},
+              {A::save_d, false, true}};
     case Call::forward_inference:
       return {{A::x, true},
               {A::y, true, true},
@@ -79,6 +95,17 @@ inline std::vector<Slot> slots_of(Call call) {
               {A::weight},
               {A::save_mean, false, false, true},
               {A::save_invstd, false, false, true},
+              {A::dweight, false, true},
+              {A::dbias, false, true}};
+    case Call::backward_renorm:
+      return {{A::dy, true},
+              {A::x, true},
+              {A::dx, true, true},
+              {A::weight},
+              {A::save_mean, false, false, true},
+              {A::save_invstd, false, false, true},
+              {A::save_r, false, false, true},
+              {A::save_d, false, false, true},
               {A::dweight, false, true},
               {A::dbias, false, true}};
     case Call::backward_inference:
@@ -103,6 +130,12 @@ inline std::vector<Slot> slots_of(Call call) {
           {A::dbias, false, true}};
 }
 
+/// A statistic handed from a forward to its backward.
+inline bool is_saved(Argument a) {
+  return a == Argument::save_mean || a == Argument::save_invstd || a == Argument::save_r ||
+         a == Argument::save_d;
+}
+
 /// The bytes of everything that a layer remembers and shows.
 inline std::vector<std::byte> bytes_of(const BatchNorm& layer) {
   std::vector<std::byte> bytes;
@@ -110,8 +143,9 @@ inline std::vector<std::byte> bytes_of(const BatchNorm& layer) {
     const auto* from = static_cast<const std::byte*>(data);
     bytes.insert(bytes.end(), from, from + size);
   };
-  for (const ConstVector& v : {layer.weight(), layer.bias(), layer.running_mean(),
-                               layer.running_var(), layer.saved_mean(), layer.saved_invstd()}) {
+  for (const ConstVector& v :
+       {layer.weight(), layer.bias(), layer.running_mean(), layer.running_var(), layer.saved_mean(),
+        layer.saved_invstd(), layer.saved_r(), layer.saved_d()}) {
     const std::int64_t size = v.present() ? v.size * size_of(v.dtype) : -1;
     append(&size, sizeof size);
     if (v.present()) append(v.data, static_cast<std::size_t>(size));
@@ -122,10 +156,22 @@ inline std::vector<std::byte> bytes_of(const BatchNorm& layer) {
   const std::array<int, 2> flags{layer.is_training(), o.track_running_stats};
   append(&batches, sizeof batches);
   append(&momentum, sizeof momentum);
+  const Renorm renorm = o.renorm.value_or(Renorm{-77, -77});
+  append(&renorm.r_max, sizeof renorm.r_max);
+  append(&renorm.d_max, sizeof renorm.d_max);
   append(&o.eps, sizeof o.eps);
   append(flags.data(), sizeof flags);
   return bytes;
 }
+
+/// Bounds that r = 1 and d = 0 do not lie within.
+inline constexpr std::array<std::pair<const char*, Renorm>, 6> kBadBounds{
+    {{"r_max < 1", {0x1.fffffffffffffp-1, 5}},
+     {"r_max = 0", {0, 5}},
+     {"r_max negative", {-3, 5}},
+     {"r_max NaN", {std::numeric_limits<double>::quiet_NaN(), 5}},
+     {"d_max negative", {3, -0x1p-1074}},
+     {"d_max NaN", {3, std::numeric_limits<double>::quiet_NaN()}}}};
 
 /// A call with x of sizes 3, 4, 5 in f32. Every argument has a place of kPlace bytes.
 class Scene {
@@ -139,13 +185,11 @@ class Scene {
     for (std::size_t i = 0; i < words_.size(); ++i)
       words_[i] = 0x3ff00000'3ff00000u + i * 2654435761u % 1009 * 0x100'00000100u;
     for (const Slot& slot : slots_of(call)) {
-      const bool save =
-          slot.argument == Argument::save_mean || slot.argument == Argument::save_invstd;
       if (slot.tensor)
         tensor(slot.argument) = contiguous(place(slot.argument), data, {3, kChannels, 5});
       else
-        vector(slot.argument) = {place(slot.argument), save ? Dtype::f64 : parameters, kChannels,
-                                 1};
+        vector(slot.argument) = {place(slot.argument),
+                                 is_saved(slot.argument) ? Dtype::f64 : parameters, kChannels, 1};
     }
     if (!of_layer(call)) return;
     layer.emplace(BatchNormOptions{.num_features = kChannels, .dtype = parameters});
@@ -189,6 +233,10 @@ class Scene {
         return forward_training(
             context, {t(A::x), v(A::weight), v(A::bias), v(A::running_mean), v(A::running_var), 0.1,
                       1e-5, t(A::y), v(A::save_mean), v(A::save_invstd)});
+      case Call::forward_renorm:
+        return forward_training(context, {t(A::x), v(A::weight), v(A::bias), v(A::running_mean),
+                                          v(A::running_var), 0.1, 1e-5, t(A::y), v(A::save_mean),
+                                          v(A::save_invstd), renorm, v(A::save_r), v(A::save_d)});
       case Call::forward_inference:
         return forward_inference(context, {t(A::x), v(A::weight), v(A::bias), v(A::running_mean),
                                            v(A::running_var), 1e-5, t(A::y)});
@@ -196,6 +244,10 @@ class Scene {
         return backward_training(
             context, {t(A::dy), t(A::x), v(A::weight), v(A::save_mean), v(A::save_invstd), t(A::dx),
                       v(A::dweight), v(A::dbias)});
+      case Call::backward_renorm:
+        return backward_training(
+            context, {t(A::dy), t(A::x), v(A::weight), v(A::save_mean), v(A::save_invstd), t(A::dx),
+                      v(A::dweight), v(A::dbias), v(A::save_r), v(A::save_d)});
       case Call::backward_inference:
         return backward_inference(
             context, {t(A::dy), t(A::x), v(A::weight), v(A::running_mean), v(A::running_var), 1e-5,
@@ -217,6 +269,7 @@ class Scene {
   Call call;
   Context context{2};
   std::optional<BatchNorm> layer;
+  Renorm renorm;
 
  private:
   std::vector<std::uint64_t> words_;

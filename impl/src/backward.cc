@@ -83,6 +83,8 @@ class Backward {
     std::array<std::size_t, 9> arrays{};
     for (std::size_t& array : arrays) array = layout.array<double>(virtual_channels);
     const std::size_t careful = layout.array<std::uint8_t>(channels);
+    const std::int64_t renormed = job_.r.present() ? channels : 0;
+    const std::size_t weight = layout.array<double>(renormed);
     std::int64_t slots = 0;
     if (__builtin_mul_overflow(channels, plan_.parts.segments, &slots)) return false;
     const std::size_t first = layout.array<double>(slots);
@@ -99,7 +101,8 @@ class Backward {
     k_.offset = layout.at<double>(arrays[6]);
     k_.slope = layout.at<double>(arrays[7]);
     k_.careful = layout.at<std::uint8_t>(careful);
-    k_.weight = job_.weight;
+    weight_ = {layout.at<double>(weight), Dtype::f64, renormed, 1};
+    k_.weight = job_.r.present() ? weight_ : job_.weight;
     partials_ = {layout.at<double>(first), layout.at<double>(second), nullptr};
     return true;
   }
@@ -135,6 +138,16 @@ class Backward {
     careful_products(dtype_, plan_.sums, job_.x.data, job_.dy.data, c, mean, room, &sum, &dot);
   }
 
+  /// Turns the ordinary gradient of the weight, which stands in k.offset, into that of y = weight*(r*x^ + d).
+  void renormalize(std::int64_t c, std::int64_t count, BackwardBlock& k) const noexcept {
+    Column r, d;
+    load_column(job_.r, c, count, 1, r);
+    load_column(job_.d, c, count, 0, d);
+    for (std::int64_t i = 0; i < count; ++i) {
+      k.offset[i] = shifted(k.offset[i] * r[i], k.sum[i], d[i]);
+    }
+  }
+
   void finish_block(std::int64_t c, std::int64_t count, BackwardBlock& k,
                     ThreadRoom& room) const noexcept {
     std::copy_n(k_.mean + c, count, k.mean);
@@ -142,11 +155,18 @@ class Backward {
     if (wants_sums_) merge(c, count, k, room);
     if (job_.dweight.present()) {
       for (std::int64_t i = 0; i < count; ++i) k.offset[i] = k.dot[i] * k.invstd[i];
+      if (job_.r.present()) renormalize(c, count, k);
       store_column(job_.dweight, c, count, k.offset);
     }
     if (job_.dbias.present()) store_column(job_.dbias, c, count, k.sum);
     if (!wants_dx_) return;
     load_column(job_.weight, c, count, 1, k.weight);
+    if (job_.r.present()) {
+      Column r;
+      load_column(job_.r, c, count, 1, r);
+      for (std::int64_t i = 0; i < count; ++i) k.weight[i] *= r[i];
+      store_column(weight_, c, count, k.weight);
+    }
     if (!job_.batch) {  // dx = g*w*s, as (g - 0)*a + 0
       std::fill_n(k.mean, count, 0.0);
       std::fill_n(k.sum, count, 0.0);
@@ -172,6 +192,7 @@ class Backward {
   Plan plan_;
   void* pivot_ = nullptr;  ///< lanes [channels]: the means that the sums subtract
   Coefficients k_;
+  Vector weight_;  ///< with r and d: as the transform takes it
   Partials partials_{};
 };
 

@@ -29,13 +29,15 @@ struct LayerState {
   Values weight, bias, running_mean, running_var;
   std::optional<std::int64_t> batches;
 
-  // The last accepted forward: its x, whether its statistics came from x, and what it used.
+  // The last accepted forward: its x, whether its statistics came from x and were renormalized, and
+  // what it used.
   bool has_forward = false;
   bool batch = true;
+  bool renormed = false;
   Dtype x_dtype = Dtype::f32;
   int rank = 0;
   std::array<std::int64_t, max_rank> size{};
-  Values saved_mean, saved_invstd, used_weight;
+  Values saved_mean, saved_invstd, saved_r, saved_d, used_weight;
 
   void make(Values& values, Dtype type) const {
     values.present = true;
@@ -92,6 +94,10 @@ std::unique_ptr<LayerState> make_state(const BatchNormOptions& options) {
   }
   state->make(state->saved_mean, Dtype::f64);
   state->make(state->saved_invstd, Dtype::f64);
+  if (options.renorm) {
+    state->make(state->saved_r, Dtype::f64);
+    state->make(state->saved_d, Dtype::f64);
+  }
   state->fill(state->weight, 1);
   state->fill(state->running_var, 1);
   return state;
@@ -109,7 +115,8 @@ BatchNorm::BatchNorm(const BatchNormOptions& options) noexcept : options_(option
   } else if (options.num_features > max_features) {
     status_ = {Code::overflow, Argument::num_features};
   } else {
-    status_ = guarded([&] { state_ = make_state(options); });
+    status_ = detail::check_renorm(options.renorm);
+    if (status_.ok()) status_ = guarded([&] { state_ = make_state(options); });
   }
 }
 
@@ -174,6 +181,22 @@ void BatchNorm::set_momentum(std::optional<double> momentum) noexcept {
   options_.momentum = momentum;
 }
 void BatchNorm::set_track_running_stats(bool on) noexcept { options_.track_running_stats = on; }
+
+Status BatchNorm::set_renorm(const std::optional<Renorm>& renorm) noexcept {
+  if (!status_.ok()) return status_;
+  Status status = detail::check_renorm(renorm);
+  if (status.ok() && renorm && !state_->saved_r.present) {
+    status = guarded([&] {
+      detail::Values r, d;
+      state_->make(r, Dtype::f64);
+      state_->make(d, Dtype::f64);
+      state_->saved_r = std::move(r);
+      state_->saved_d = std::move(d);
+    });
+  }
+  if (status.ok()) options_.renorm = renorm;
+  return status;
+}
 
 Status BatchNorm::reset_running_stats() noexcept {
   if (!status_.ok()) return status_;
@@ -273,6 +296,11 @@ Status BatchNorm::forward(Context& context, const ConstTensor& x, const Tensor& 
     job.running_mean = s.view(s.running_mean, s.dtype);
     job.running_var = s.view(s.running_var, s.dtype);
     job.factor = options_.momentum ? *options_.momentum : 1 / count;
+    job.renorm = options_.renorm;
+    if (job.renorm) {
+      job.save_r = s.view(s.saved_r, Dtype::f64);
+      job.save_d = s.view(s.saved_d, Dtype::f64);
+    }
   } else if (!batch) {
     job.given_mean = running_mean();
     job.given_var = running_var();
@@ -287,6 +315,7 @@ Status BatchNorm::forward(Context& context, const ConstTensor& x, const Tensor& 
   if (tracks) ++*s.batches;
   s.has_forward = true;
   s.batch = batch;
+  s.renormed = job.renorm.has_value();
   s.x_dtype = x.dtype;
   s.rank = x.rank;
   s.size = x.size;
@@ -318,6 +347,8 @@ Status BatchNorm::backward(Context& context, const ConstTensor& dy, const ConstT
   job.batch = s.batch;
   job.mean = s.view(s.saved_mean, Dtype::f64);
   job.spread = s.view(s.saved_invstd, Dtype::f64);
+  job.r = saved_r();
+  job.d = saved_d();
   job.dx = dx;
   job.dweight = dweight;
   job.dbias = dbias;
@@ -335,6 +366,18 @@ ConstVector BatchNorm::saved_invstd() const noexcept {
   if (!state_ || !state_->has_forward) return {};
   const LayerState& s = *state_;
   return s.view(s.saved_invstd, Dtype::f64);
+}
+
+ConstVector BatchNorm::saved_r() const noexcept {
+  if (!state_ || !state_->renormed) return {};
+  const LayerState& s = *state_;
+  return s.view(s.saved_r, Dtype::f64);
+}
+
+ConstVector BatchNorm::saved_d() const noexcept {
+  if (!state_ || !state_->renormed) return {};
+  const LayerState& s = *state_;
+  return s.view(s.saved_d, Dtype::f64);
 }
 
 }  // namespace truenorm

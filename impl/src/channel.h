@@ -19,6 +19,11 @@ inline double inverse_deviation(double var, double eps) noexcept {
   return 1.0 / std::sqrt(var + eps);
 }
 
+/// base + scale*d, and base itself where d is 0, whatever sign it has and whatever scale is.
+inline double shifted(double base, double scale, double d) noexcept {
+  return d == 0 ? base : base + scale * d;
+}
+
 /// True if the mean of n values lies within about sigma of the pivot they were summed about, or so
 /// near to it that rounding allows no better one.
 inline bool pivot_served(Dtype lane, double n, double pivot, double offset, double m2) noexcept {

@@ -66,6 +66,9 @@ class Forward {
     const std::size_t a = layout.array<double>(virtual_channels);
     const std::size_t b = layout.array<double>(virtual_channels);
     const std::size_t careful = layout.array<std::uint8_t>(channels);
+    const std::int64_t renormed = job_.renorm ? channels : 0;
+    const std::size_t weight = layout.array<double>(renormed);
+    const std::size_t bias = layout.array<double>(renormed);
     std::int64_t slots = 0;
     if (__builtin_mul_overflow(channels, plan_.parts.segments, &slots)) return false;
     const std::size_t first = layout.array<double>(slots);
@@ -79,8 +82,10 @@ class Forward {
     k_.a = layout.at<double>(a);
     k_.b = layout.at<double>(b);
     k_.careful = layout.at<std::uint8_t>(careful);
-    k_.weight = job_.weight;
-    k_.bias = job_.bias;
+    weight_ = {layout.at<double>(weight), Dtype::f64, renormed, 1};
+    bias_ = {layout.at<double>(bias), Dtype::f64, renormed, 1};
+    k_.weight = job_.renorm ? weight_ : job_.weight;
+    k_.bias = job_.renorm ? bias_ : job_.bias;
     partials_ = {layout.at<double>(first), layout.at<double>(second), layout.at<double>(base)};
     return true;
   }
@@ -129,8 +134,26 @@ class Forward {
     for (std::int64_t i = 0; doubtful && i < count; ++i) {
       if (k.doubtful[i] != 0) mend(c + i, i, k, room);
     }
-    update(job_.running_mean, c, count, k.mean);
-    update(job_.running_var, c, count, k.unbiased);
+  }
+
+  /// Lets the weight take r, and the bias weight*d; ahead of update(). NaN is clipped to nothing.
+  void renormalize(std::int64_t c, std::int64_t count, ForwardBlock& k) const noexcept {
+    const Renorm& bounds = *job_.renorm;
+    Column mean, var, r, d;
+    load_column(job_.running_mean, c, count, 0, mean);
+    load_column(job_.running_var, c, count, 1, var);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const double sigma = std::sqrt(var[i] + job_.eps);
+      const double ratio = std::sqrt(k.var[i] + job_.eps) / sigma;
+      r[i] = std::clamp(ratio, 1 / bounds.r_max, bounds.r_max);
+      d[i] = std::clamp((k.mean[i] - mean[i]) / sigma, -bounds.d_max, bounds.d_max);
+      k.bias[i] = shifted(k.bias[i], k.weight[i], d[i]);
+      k.weight[i] *= r[i];
+    }
+    store_column(job_.save_r, c, count, r);
+    store_column(job_.save_d, c, count, d);
+    store_column(weight_, c, count, k.weight);
+    store_column(bias_, c, count, k.bias);
   }
 
   void update(const Vector& running, std::int64_t c, std::int64_t count,
@@ -155,6 +178,9 @@ class Forward {
     }
     load_column(job_.weight, c, count, 1, k.weight);
     load_column(job_.bias, c, count, 0, k.bias);
+    if (job_.renorm) renormalize(c, count, k);
+    update(job_.running_mean, c, count, k.mean);
+    update(job_.running_var, c, count, k.unbiased);
     const bool careful = run_.kernels.forward_coefficients(k, count, job_.eps, job_.batch);
     store_column(job_.save_mean, c, count, k.mean);
     store_column(job_.save_invstd, c, count, k.invstd);
@@ -172,6 +198,7 @@ class Forward {
   ContextState& context_;
   Plan plan_;
   Coefficients k_;
+  Vector weight_, bias_;  ///< with renorm: as the transform takes them
   Partials partials_{};
 };
 
@@ -181,9 +208,15 @@ Status run(ContextState& context, const ForwardJob& job) noexcept {
   if (element_count(job.x) == 0) {
     fill(job.save_mean, std::numeric_limits<double>::quiet_NaN());
     fill(job.save_invstd, std::numeric_limits<double>::quiet_NaN());
+    fill(job.save_r, std::numeric_limits<double>::quiet_NaN());
+    fill(job.save_d, std::numeric_limits<double>::quiet_NaN());
     return {};
   }
-  return Forward(context, job)();
+  const Status status = Forward(context, job)();
+  if (!status.ok() || job.renorm) return status;
+  fill(job.save_r, 1);
+  fill(job.save_d, 0);
+  return status;
 }
 
 }  // namespace truenorm::detail

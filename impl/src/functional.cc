@@ -27,6 +27,9 @@ Status forward_training(Context& context, const ForwardTraining& args) noexcept 
   job.eps = args.eps;
   job.save_mean = args.save_mean;
   job.save_invstd = args.save_invstd;
+  job.renorm = args.renorm;
+  job.save_r = args.save_r;
+  job.save_d = args.save_d;
   return check_and_run(context, job);
 }
 
@@ -50,6 +53,8 @@ Status backward_training(Context& context, const BackwardTraining& args) noexcep
   job.weight = args.weight;
   job.mean = args.save_mean;
   job.spread = args.save_invstd;
+  job.r = args.save_r;
+  job.d = args.save_d;
   job.dx = args.dx;
   job.dweight = args.dweight;
   job.dbias = args.dbias;

@@ -3,6 +3,7 @@
 #define TRUENORM_SRC_JOBS_H_
 
 #include "context_state.h"
+#include "truenorm/functional.h"
 #include "truenorm/status.h"
 #include "truenorm/tensor.h"
 
@@ -17,6 +18,8 @@ struct ForwardJob {
   Vector running_mean, running_var;  ///< updated; only if batch
   double factor = 0, eps = 0;
   Vector save_mean, save_invstd;  ///< what was used
+  std::optional<Renorm> renorm;   ///< by running_*, before they are updated
+  Vector save_r, save_d;
 };
 
 struct BackwardJob {
@@ -27,6 +30,7 @@ struct BackwardJob {
   ConstVector spread;          ///< save_invstd or running_var
   bool spread_is_var = false;  ///< running_var, to be completed by eps
   double eps = 0;
+  ConstVector r, d;  ///< of the renormalization; absent: there was none
   Tensor dx;
   Vector dweight, dbias;
 };
@@ -37,6 +41,9 @@ struct BackwardJob {
 /// ok if `v`, which is present, is well-formed and has `size` elements.
 [[nodiscard]] Status check_vector(Argument argument, const ConstVector& v,
                                   std::int64_t size) noexcept;
+
+/// ok, or bad_value: bounds that no r = 1 and d = 0 lie within.
+[[nodiscard]] Status check_renorm(const std::optional<Renorm>& renorm) noexcept;
 
 /// ok if the job can be run. Writes nothing.
 [[nodiscard]] Status check(const ForwardJob& job) noexcept;

@@ -104,18 +104,17 @@ class Checker {
     parameter_dtype_ = v.dtype;
   }
 
-  /// save_mean and save_invstd: f64, or f32 unless the data is f64; both the same.
-  void saved(const ConstVector& mean, const ConstVector& invstd, bool output) noexcept {
+  /// Two of save_*: f64, or f32 unless the data is f64; both the same.
+  void saved(Argument first, const ConstVector& a, Argument second, const ConstVector& b,
+             bool output) noexcept {
     const auto one = [&](Argument argument, const ConstVector& v) {
       if (!vector(argument, v, output)) return;
       const bool fits = v.dtype == Dtype::f64 || (v.dtype == Dtype::f32 && x_.dtype != Dtype::f64);
       if (!fits) refuse(Code::dtype_mismatch, argument);
     };
-    one(Argument::save_mean, mean);
-    one(Argument::save_invstd, invstd);
-    if (mean.present() && invstd.present() && mean.dtype != invstd.dtype) {
-      refuse(Code::dtype_mismatch, Argument::save_invstd);
-    }
+    one(first, a);
+    one(second, b);
+    if (a.present() && b.present() && a.dtype != b.dtype) refuse(Code::dtype_mismatch, second);
   }
 
   /// Statistics that the call cannot do without, unless there is nothing to compute.
@@ -163,7 +162,7 @@ class Checker {
   bool empty_ = false;
   bool parameters_ = false;
   Dtype parameter_dtype_ = Dtype::f32;
-  std::array<Item, 8> items_{};  // no call has more
+  std::array<Item, 10> items_{};  // no call has more
   std::size_t used_ = 0;
 };
 
@@ -184,8 +183,20 @@ Status check_vector(Argument argument, const ConstVector& v, std::int64_t size) 
   return make_vector_region(argument, v, size, region);
 }
 
+Status check_renorm(const std::optional<Renorm>& renorm) noexcept {
+  const bool fine = !renorm || (renorm->r_max >= 1 && renorm->d_max >= 0);
+  return fine ? accepted : Status{Code::bad_value, Argument::renorm};
+}
+
 Status check(const ForwardJob& job) noexcept {
   Checker checker(job.x, job.batch);
+  if (const Status status = check_renorm(job.renorm); !status.ok()) {
+    checker.refuse(status.code, status.argument);
+  }
+  if (job.renorm) {
+    checker.needed(Argument::running_mean, job.running_mean);
+    checker.needed(Argument::running_var, job.running_var);
+  }
   if (!job.batch) {
     checker.needed(Argument::running_mean, job.given_mean);
     checker.needed(Argument::running_var, job.given_var);
@@ -196,7 +207,8 @@ Status check(const ForwardJob& job) noexcept {
   checker.parameter(Argument::running_var, job.running_var, true);
   checker.parameter(Argument::weight, job.weight, false);
   checker.parameter(Argument::bias, job.bias, false);
-  checker.saved(job.save_mean, job.save_invstd, true);
+  checker.saved(Argument::save_mean, job.save_mean, Argument::save_invstd, job.save_invstd, true);
+  checker.saved(Argument::save_r, job.save_r, Argument::save_d, job.save_d, true);
   checker.tensor(Argument::y, job.y, true);
   return checker.finish(Argument::x, Argument::y);
 }
@@ -211,8 +223,11 @@ Status check(const BackwardJob& job) noexcept {
   } else {
     checker.needed(Argument::save_mean, job.mean);
     checker.needed(Argument::save_invstd, job.spread);
-    checker.saved(job.mean, job.spread, false);
+    checker.saved(Argument::save_mean, job.mean, Argument::save_invstd, job.spread, false);
   }
+  if (job.r.present()) checker.needed(Argument::save_d, job.d);
+  if (job.d.present()) checker.needed(Argument::save_r, job.r);
+  checker.saved(Argument::save_r, job.r, Argument::save_d, job.d, false);
   checker.parameter(Argument::weight, job.weight, false);
   checker.parameter(Argument::dweight, job.dweight, true);
   checker.parameter(Argument::dbias, job.dbias, true);

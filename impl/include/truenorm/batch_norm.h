@@ -22,6 +22,9 @@ struct BatchNormOptions {
   Affine affine = Affine::both;
   bool track_running_stats = true;
   Dtype dtype = Dtype::f32;  ///< of the parameters and running statistics
+  /// Batch renormalization, see functional.h, of forwards that update running statistics; others are
+  /// ordinary.
+  std::optional<Renorm> renorm{};
 };
 
 /// A layer's state as views, one for each name; absent if the layer has no such vector. state()
@@ -42,7 +45,7 @@ struct LayerState;
 ///
 ///   training or not tracking:  y from the statistics of x; if training, tracking and there are
 ///                              running statistics, these are updated and num_batches_tracked is
-///                              incremented
+///                              incremented; with renorm they correct y before that
 ///   otherwise:                 y from the running statistics
 ///
 /// A refused call changes nothing, not even num_batches_tracked. A copy owns all its memory. One
@@ -59,7 +62,7 @@ class BatchNorm {
   BatchNorm& operator=(BatchNorm&& other) noexcept;
 
   /// ok; bad_size or overflow (num_features), dtype_mismatch or bad_value (an enumerator that there
-  /// is not) or out_of_memory. Moved-from: out_of_memory.
+  /// is not, a bound of renorm) or out_of_memory. Moved-from: out_of_memory.
   Status status() const noexcept;
   /// The options as they stand, setters included.
   [[nodiscard]] const BatchNormOptions& options() const noexcept;
@@ -87,6 +90,8 @@ class BatchNorm {
   /// statistics in both modes, nothing updated. On in a layer made without running statistics:
   /// training tracks nothing, evaluation and reset_running_stats are refused (missing_statistics).
   void set_track_running_stats(bool on) noexcept;
+  /// Refused, and nothing changed: bad_value (r_max < 1, d_max < 0, NaN), out_of_memory.
+  [[nodiscard]] Status set_renorm(const std::optional<Renorm>& renorm) noexcept;
 
   /// If tracking: running_mean 0, running_var 1, num_batches_tracked 0. If not: nothing.
   [[nodiscard]] Status reset_running_stats() noexcept;
@@ -119,6 +124,9 @@ class BatchNorm {
   /// before the first.
   [[nodiscard]] ConstVector saved_mean() const noexcept;
   [[nodiscard]] ConstVector saved_invstd() const noexcept;
+  /// r and d (f64) of the last accepted forward. Absent if it was without renormalization.
+  [[nodiscard]] ConstVector saved_r() const noexcept;
+  [[nodiscard]] ConstVector saved_d() const noexcept;
 
  private:
   std::unique_ptr<detail::LayerState> state_;

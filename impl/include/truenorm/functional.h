@@ -8,7 +8,7 @@
 //  - Data x, y, dy, dx share dtype and sizes; each has strides of its own.
 //  - Parameters (weight, bias, running_*, dweight, dbias) have size C and one dtype in a call: that
 //    of the data, or f32 where the data is bf16 or f16. save_mean and save_invstd have one dtype:
-//    f64, or also f32 unless the data is f64.
+//    f64, or also f32 unless the data is f64; save_r and save_d likewise.
 //  - Outputs overlap neither themselves nor anything else, except that y may be x and dx may be dy
 //    (same data and strides). Views that interleave without sharing an element do not overlap;
 //    those that cannot be told apart within a search budget count as overlapping.
@@ -24,11 +24,19 @@
 #ifndef TRUENORM_FUNCTIONAL_H_
 #define TRUENORM_FUNCTIONAL_H_
 
+#include <optional>
+
 #include "truenorm/context.h"
 #include "truenorm/status.h"
 #include "truenorm/tensor.h"
 
 namespace truenorm {
+
+/// Bounds of batch renormalization.
+struct Renorm {
+  double r_max = 3;  ///< at least 1; Inf: no bound
+  double d_max = 5;  ///< at least 0; Inf: no bound
+};
 
 /// Arguments of forward_training.
 struct ForwardTraining {
@@ -42,6 +50,9 @@ struct ForwardTraining {
   Tensor y{};
   Vector save_mean{};    ///< receives mean; may be absent
   Vector save_invstd{};  ///< receives invstd; may be absent
+  std::optional<Renorm> renorm{};
+  Vector save_r{};  ///< receives r, without renorm 1; may be absent
+  Vector save_d{};  ///< receives d, without renorm 0; may be absent
 };
 
 /// Normalizes by the statistics of x.
@@ -53,6 +64,19 @@ struct ForwardTraining {
 ///
 /// Refused if every size but C is 1 (one_value_per_channel). If there are no elements, running_*
 /// stay as they are and save_* become NaN. var + eps < 0 gives NaN.
+///
+/// With renorm, sigma and running_mean being those before the update:
+///
+///   for c: sigma = sqrt(running_var[c] + eps)
+///          r = clip(sqrt(var + eps)/sigma, 1/r_max, r_max)
+///          d = clip((mean - running_mean[c])/sigma, -d_max, d_max)
+///          y[:, c] = ((x[:, c] - mean)*invstd*r + d)*weight[c] + bias[c]
+///
+/// computed as the y above with weight*r and, unless d is 0, bias + weight*d. So r_max = 1 with
+/// d_max = 0 gives the bits of the y above, but where r or d is NaN: a NaN among the running
+/// statistics, or 0/0. Refused besides: bad_value (r_max < 1, d_max < 0, NaN); missing_statistics
+/// (running_* absent though there are elements). Accuracy: props.renorm, props.conformance.
+/// Source: Ioffe 2017, Algorithm 1.
 [[nodiscard]] Status forward_training(Context& context, const ForwardTraining& args) noexcept;
 
 /// Arguments of forward_inference.
@@ -86,6 +110,8 @@ struct BackwardTraining {
   Tensor dx{};                ///< may be absent
   Vector dweight{};           ///< may be absent
   Vector dbias{};             ///< may be absent
+  ConstVector save_r{};       ///< of a forward with renorm, as it gave it
+  ConstVector save_d{};       ///< present if save_r is
 };
 
 /// Gradients of forward_training, overwriting dx, dweight and dbias.
@@ -93,7 +119,9 @@ struct BackwardTraining {
 ///   for c: S = sum(dy), D = sum((x - mean)*dy);  dbias[c] = S;  dweight[c] = D*invstd
 ///          dx[:, c] = (dy - S/n - (x - mean)*invstd^2*D/n)*invstd*weight[c]
 ///
-/// If there are no elements, dweight and dbias become 0.
+/// If there are no elements, dweight and dbias become 0. With save_r and save_d, which count as
+/// constants, dx has weight*r in the place of weight, and dweight[c] = D*invstd*r + S*d. One without
+/// the other is refused (missing_statistics).
 [[nodiscard]] Status backward_training(Context& context, const BackwardTraining& args) noexcept;
 
 /// Arguments of backward_inference. Any subset of dx, dweight, dbias may be asked for.

@@ -14,7 +14,7 @@ enum class Code : std::uint8_t {
   bad_rank,               ///< rank outside 2..5
   bad_size,               ///< a negative size, or a size that is not the number of channels
   bad_stride,             ///< a negative stride
-  bad_value,              ///< a negative count, or an enumerator that there is not
+  bad_value,              ///< a negative count, an enumerator that there is not, a bound too small
   shape_mismatch,         ///< sizes differ from those of x (layer: from those of the last forward)
   dtype_mismatch,         ///< a data type that does not go with that of x or of the other vectors
   overlap,                ///< an output shares memory with itself or with another argument
@@ -42,6 +42,9 @@ enum class Argument : std::uint8_t {
   running_var,
   save_mean,
   save_invstd,
+  renorm,
+  save_r,
+  save_d,
   dweight,
   dbias,
   num_batches_tracked,
