@@ -3,6 +3,7 @@
 #define TRUENORM_SRC_JOBS_H_
 
 #include "context_state.h"
+#include "truenorm/fold.h"
 #include "truenorm/functional.h"
 #include "truenorm/status.h"
 #include "truenorm/tensor.h"
@@ -35,6 +36,13 @@ struct BackwardJob {
   Vector dweight, dbias;
 };
 
+struct FoldJob {
+  const Fold& args;
+  State layer;
+  std::int64_t num_features = 0;
+  double eps = 0;
+};
+
 /// ok if x is well-formed and, for batch statistics, has more than one value per channel.
 [[nodiscard]] Status check_x(const ConstTensor& x, bool batch) noexcept;
 
@@ -48,6 +56,7 @@ struct BackwardJob {
 /// ok if the job can be run. Writes nothing.
 [[nodiscard]] Status check(const ForwardJob& job) noexcept;
 [[nodiscard]] Status check(const BackwardJob& job) noexcept;
+[[nodiscard]] Status check(const FoldJob& job) noexcept;
 
 /// Runs a checked job. Fails with out_of_memory before anything is written, or succeeds.
 [[nodiscard]] Status run(ContextState& context, const ForwardJob& job) noexcept;

@@ -36,7 +36,7 @@ constexpr std::array<std::string_view, code_count> sentences = {
     "rank is outside 2 to 5",
     "a size is negative, or is not the number of channels",
     "a stride is negative",
-    "a count is negative, an enumerator does not exist, or r_max < 1, or d_max < 0",
+    "no such enumerator, a negative count, groups that do not divide, r_max < 1 or d_max < 0",
     "sizes differ from those of the other tensors",
     "data type does not go with that of the other arguments",
     "an output shares memory with itself or with another argument",
@@ -67,6 +67,9 @@ constexpr std::array<std::string_view, argument_count> argument_names = {"",
                                                                          "dbias",
                                                                          "num_batches_tracked",
                                                                          "num_features",
+                                                                         "groups",
+                                                                         "folded_weight",
+                                                                         "folded_bias",
                                                                          "layer",
                                                                          "context"};
 

@@ -1,7 +1,9 @@
 // Every reason to refuse a call, in one place and before the first write.
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "jobs.h"
 #include "overlap.h"
@@ -64,9 +66,80 @@ Status make_vector_region(Argument argument, const ConstVector& v, std::int64_t 
   return status.ok() && v.size != size ? Status{Code::bad_size, argument} : status;
 }
 
-/// Looks at the arguments of one call, the first complaint staying.
-class Checker {
+/// The views of one call, each well-formed; the first complaint stays.
+class Views {
  public:
+  void refuse(Code code, Argument argument) noexcept {
+    if (status_.ok()) status_ = {code, argument};
+  }
+
+  /// True if the view is well-formed and nothing was refused before; so is the next.
+  bool tensor(Argument argument, const ConstTensor& t, bool output) noexcept {
+    return add(argument, output,
+               [&](Region& region) { return make_tensor_region(argument, t, region); });
+  }
+  bool vector(Argument argument, const ConstVector& v, std::int64_t size, bool output) noexcept {
+    return add(argument, output,
+               [&](Region& region) { return make_vector_region(argument, v, size, region); });
+  }
+
+  /// An input that may be the very view that an output is.
+  struct InPlace {
+    Argument input, output;
+  };
+  /// The verdict: outputs overlap neither themselves nor anything else, but for what is in place.
+  Status finish(std::span<const InPlace> allowed) noexcept {
+    for (std::size_t i = 0; status_.ok() && i < used_; ++i) {
+      const Item& out = items_[i];
+      if (!out.output) continue;
+      if (overlaps_itself(out.region)) refuse(Code::overlap, out.argument);
+      for (std::size_t j = 0; status_.ok() && j < used_; ++j) {
+        const Item& other = items_[j];
+        if (j == i || (other.output && j > i)) continue;
+        const bool in_place = std::any_of(allowed.begin(), allowed.end(), [&](const InPlace& pair) {
+          return other.argument == pair.input && out.argument == pair.output &&
+                 same_view(out.region, other.region);
+        });
+        if (!in_place && share_memory(out.region, other.region)) {
+          refuse(Code::overlap, out.argument);
+        }
+      }
+    }
+    return status_;
+  }
+
+ protected:
+  Status status_;
+
+ private:
+  struct Item {
+    Argument argument = Argument::none;
+    bool output = false;
+    Region region;
+  };
+
+  template <class Make>
+  bool add(Argument argument, bool output, const Make& make) noexcept {
+    if (!status_.ok()) return false;
+    Item& item = items_[used_++];
+    item = {argument, output, {}};
+    status_ = make(item.region);
+    return status_.ok();
+  }
+
+  std::array<Item, 10> items_{};  // no call has more
+  std::size_t used_ = 0;
+};
+
+bool same_sizes(const ConstTensor& a, const ConstTensor& b) noexcept {
+  return a.rank == b.rank && std::equal(a.size.begin(), a.size.begin() + a.rank, b.size.begin());
+}
+
+/// Looks at the arguments of a forward or backward.
+class Checker : private Views {
+ public:
+  using Views::refuse;
+
   Checker(const ConstTensor& x, bool batch) noexcept : x_(x) {
     status_ = check_x(x, batch);
     if (!status_.ok()) return;
@@ -74,28 +147,15 @@ class Checker {
     tensor(Argument::x, x, false);
   }
 
-  [[nodiscard]] bool empty() const noexcept { return empty_; }
-
-  void refuse(Code code, Argument argument) noexcept {
-    if (status_.ok()) status_ = {code, argument};
-  }
-
   void tensor(Argument argument, const ConstTensor& t, bool output) noexcept {
-    if (!status_.ok()) return;
-    Item& item = items_[used_++];
-    item = {argument, output, {}};
-    status_ = make_tensor_region(argument, t, item.region);
-    if (!status_.ok()) return;
-    if (t.rank != x_.rank) return refuse(Code::shape_mismatch, argument);
-    for (std::size_t i = 0; i < static_cast<std::size_t>(t.rank); ++i) {
-      if (t.size[i] != x_.size[i]) return refuse(Code::shape_mismatch, argument);
-    }
+    if (!Views::tensor(argument, t, output)) return;
+    if (!same_sizes(t, x_)) return refuse(Code::shape_mismatch, argument);
     if (t.dtype != x_.dtype) refuse(Code::dtype_mismatch, argument);
   }
 
   /// weight, bias, running_*, dweight, dbias: one dtype, the data's, or f32 for 16-bit data.
   void parameter(Argument argument, const ConstVector& v, bool output) noexcept {
-    if (!vector(argument, v, output)) return;
+    if (!v.present() || !vector(argument, v, x_.size[1], output)) return;
     const bool fits = v.dtype == x_.dtype || (v.dtype == Dtype::f32 && size_of(x_.dtype) == 2);
     if (!fits || (parameters_ && v.dtype != parameter_dtype_)) {
       return refuse(Code::dtype_mismatch, argument);
@@ -108,7 +168,7 @@ class Checker {
   void saved(Argument first, const ConstVector& a, Argument second, const ConstVector& b,
              bool output) noexcept {
     const auto one = [&](Argument argument, const ConstVector& v) {
-      if (!vector(argument, v, output)) return;
+      if (!v.present() || !vector(argument, v, x_.size[1], output)) return;
       const bool fits = v.dtype == Dtype::f64 || (v.dtype == Dtype::f32 && x_.dtype != Dtype::f64);
       if (!fits) refuse(Code::dtype_mismatch, argument);
     };
@@ -124,46 +184,14 @@ class Checker {
 
   /// The verdict; `input` may be the very view that `output` is.
   Status finish(Argument input, Argument output) noexcept {
-    for (std::size_t i = 0; status_.ok() && i < used_; ++i) {
-      const Item& out = items_[i];
-      if (!out.output) continue;
-      if (overlaps_itself(out.region)) refuse(Code::overlap, out.argument);
-      for (std::size_t j = 0; status_.ok() && j < used_; ++j) {
-        const Item& other = items_[j];
-        if (j == i || (other.output && j > i)) continue;
-        const bool in_place = other.argument == input && out.argument == output &&
-                              same_view(out.region, other.region);
-        if (!in_place && share_memory(out.region, other.region)) {
-          refuse(Code::overlap, out.argument);
-        }
-      }
-    }
-    return status_;
+    return Views::finish(std::array{InPlace{input, output}});
   }
 
  private:
-  struct Item {
-    Argument argument = Argument::none;
-    bool output = false;
-    Region region;
-  };
-
-  /// True if the vector is present and well-formed.
-  bool vector(Argument argument, const ConstVector& v, bool output) noexcept {
-    if (!status_.ok() || !v.present()) return false;
-    Item& item = items_[used_++];
-    item = {argument, output, {}};
-    status_ = make_vector_region(argument, v, x_.size[1], item.region);
-    return status_.ok();
-  }
-
   const ConstTensor& x_;
-  Status status_;
   bool empty_ = false;
   bool parameters_ = false;
   Dtype parameter_dtype_ = Dtype::f32;
-  std::array<Item, 10> items_{};  // no call has more
-  std::size_t used_ = 0;
 };
 
 }  // namespace
@@ -234,6 +262,37 @@ Status check(const BackwardJob& job) noexcept {
   checker.tensor(Argument::dy, job.dy, false);
   if (job.dx.data != nullptr) checker.tensor(Argument::dx, job.dx, true);
   return checker.finish(Argument::dy, Argument::dx);
+}
+
+Status check(const FoldJob& job) noexcept {
+  const Fold& args = job.args;
+  Views views;
+  if (views.tensor(Argument::weight, args.weight, false)) {
+    std::int64_t channels = args.weight.size[0];
+    if (args.groups < 1 || channels % args.groups != 0) {
+      views.refuse(Code::bad_value, Argument::groups);
+    } else if (args.transposed &&
+               __builtin_mul_overflow(args.weight.size[1], args.groups, &channels)) {
+      views.refuse(Code::overflow, Argument::groups);
+    } else if (channels != job.num_features) {
+      views.refuse(Code::bad_size, Argument::weight);
+    }
+  }
+  if (views.tensor(Argument::folded_weight, args.folded_weight, true) &&
+      !same_sizes(args.folded_weight, args.weight)) {
+    views.refuse(Code::shape_mismatch, Argument::folded_weight);
+  }
+  const auto vector = [&](Argument argument, const ConstVector& v) {
+    if (v.present()) views.vector(argument, v, job.num_features, false);
+  };
+  vector(Argument::bias, args.bias);
+  views.vector(Argument::folded_bias, args.folded_bias, job.num_features, true);
+  vector(Argument::layer, job.layer.weight);
+  vector(Argument::layer, job.layer.bias);
+  vector(Argument::running_mean, job.layer.running_mean);
+  vector(Argument::running_var, job.layer.running_var);
+  return views.finish(std::array{Views::InPlace{Argument::weight, Argument::folded_weight},
+                                 Views::InPlace{Argument::bias, Argument::folded_bias}});
 }
 
 }  // namespace truenorm::detail

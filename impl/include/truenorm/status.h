@@ -14,8 +14,8 @@ enum class Code : std::uint8_t {
   bad_rank,               ///< rank outside 2..5
   bad_size,               ///< a negative size, or a size that is not the number of channels
   bad_stride,             ///< a negative stride
-  bad_value,              ///< a negative count, an enumerator that there is not, a bound too small
-  shape_mismatch,         ///< sizes differ from those of x (layer: from those of the last forward)
+  bad_value,              ///< a negative count, no such enumerator, a bound or groups out of range
+  shape_mismatch,         ///< sizes differ from those of x (fold: weight; layer: the last forward)
   dtype_mismatch,         ///< a data type that does not go with that of x or of the other vectors
   overlap,                ///< an output shares memory with itself or with another argument
   overflow,               ///< a count or an address exceeds what can be represented
@@ -49,6 +49,9 @@ enum class Argument : std::uint8_t {
   dbias,
   num_batches_tracked,
   num_features,
+  groups,
+  folded_weight,
+  folded_bias,
   layer,
   context,
 };
