@@ -1,11 +1,10 @@
 // Every ill-formed call is refused by its own code, names the argument, and writes nothing.
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <limits>
 #include <set>
-#include <string>
 
+#include "fold_rows.h"
 #include "scene.h"
 
 namespace truenorm::props {
@@ -476,6 +475,7 @@ TEST(Refusals, EveryCodeAndEveryArgumentIsMet) {
   };
   for (const Row& row : all_rows()) meet(row.expected);
   for (const LoadRow& row : load_rows()) meet(row.expected);
+  for (const FoldRow& row : fold_rows()) meet(row.expected);
   EXPECT_EQ(codes.size(), static_cast<std::size_t>(code_count));
   EXPECT_EQ(arguments.size(), static_cast<std::size_t>(argument_count));
   EXPECT_GT(all_rows().size(), 500u);
