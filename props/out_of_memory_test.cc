@@ -1,0 +1,223 @@
+// Memory that is refused: whichever allocation of a call fails, the call says so, writes nothing, and
+// succeeds when it is made again.
+#include <gtest/gtest.h>
+#include <truenorm/batch_norm.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <optional>
+#include <vector>
+
+#include "scene.h"
+
+// ---- operator new that fails on demand, for every thread of the process ----
+
+namespace {
+
+/// Allocations until the one that fails; none while it is not positive.
+std::atomic<std::int64_t> countdown{0};
+
+bool granted() noexcept { return countdown <= 0 || --countdown != 0; }
+
+void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+  if (!granted()) return nullptr;
+  return std::aligned_alloc(alignment, (bytes + alignment) / alignment * alignment);
+}
+
+// Not inlined: GCC would see what the operators below are made of, and warn of a mismatch.
+[[gnu::noinline]] void release(void* p) noexcept { std::free(p); }
+
+}  // namespace
+
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  return allocate(bytes, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+}
+void* operator new(std::size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  return allocate(bytes, static_cast<std::size_t>(alignment));
+}
+void* operator new(std::size_t bytes) {
+  void* const p = allocate(bytes, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+  if (p == nullptr) throw std::bad_alloc();
+  return p;
+}
+void operator delete(void* p) noexcept { release(p); }
+void operator delete(void* p, std::size_t) noexcept { release(p); }
+void operator delete(void* p, std::align_val_t) noexcept { release(p); }
+
+namespace truenorm::props {
+namespace {
+
+constexpr Status kNoScratch{Code::out_of_memory, Argument::context};
+constexpr Status kNoState{Code::out_of_memory, Argument::layer};
+
+/// True if the k-th allocation that `act` makes was refused; false if it makes fewer.
+template <class Act>
+bool refused(std::int64_t k, const Act& act) {
+  countdown = k;
+  act();
+  return countdown.exchange(0) == 0;
+}
+
+/// fails(k) is true if it made a k-th allocation fail; it is called for every k there is. Returns how
+/// many those are.
+template <class Fails>
+std::int64_t each_allocation(const Fails& fails) {
+  std::int64_t k = 1;
+  while (!testing::Test::HasFailure() && fails(k)) ++k;
+  return k - 1;
+}
+
+TEST(OutOfMemory, TheAllocatorOfThisTestFailsOnDemand) {
+  std::vector<int> v;
+  EXPECT_TRUE(refused(1, [&] { EXPECT_THROW(v.resize(1000), std::bad_alloc); }));
+  EXPECT_FALSE(refused(2, [&] { v.resize(1000); }));
+}
+
+TEST(OutOfMemory, ACallThatGetsNoScratchWritesNothingAndSucceedsLater) {
+  for (const Call call : kCalls) {
+    SCOPED_TRACE(name(call));
+    Scene undisturbed(call);
+    ASSERT_TRUE(undisturbed.run().ok());
+    const std::int64_t count = each_allocation([&](std::int64_t k) {
+      Scene scene(call);
+      scene.context = Context(2);
+      const auto before = scene.snapshot();
+      Status status;
+      const bool failed = refused(k, [&] { status = scene.run(); });
+      if (!failed) {
+        EXPECT_TRUE(status.ok()) << status.message();
+        return false;
+      }
+      EXPECT_EQ(status, kNoScratch) << status.message();
+      EXPECT_EQ(scene.snapshot(), before);
+      EXPECT_TRUE(scene.run().ok());
+      EXPECT_EQ(scene.snapshot(), undisturbed.snapshot());
+      return true;
+    });
+    EXPECT_GE(count, 1);
+  }
+}
+
+/// y = normalized x of `channels` channels, in place.
+Status normalize(Context& context, std::vector<float>& x, std::int64_t channels) {
+  ForwardTraining args;
+  args.y = contiguous(x.data(), Dtype::f32, {2, channels});
+  args.x = args.y;
+  return forward_training(context, args);
+}
+
+TEST(OutOfMemory, AContextThatCouldNotGrowServesSmallCallsAgain) {
+  constexpr std::int64_t kMany = 4096;
+  std::vector<float> small{1, 2, 3, 4, 5, 7, 9, 11}, large(2 * kMany, 1.0f);
+  const std::vector<float> before = large, again = small;
+  Context context(1);
+  ASSERT_TRUE(normalize(context, small, 4).ok());
+  const std::vector<float> normalized = small;
+  Status status;
+  ASSERT_TRUE(refused(1, [&] { status = normalize(context, large, kMany); }));
+  EXPECT_EQ(status, kNoScratch) << status.message();
+  EXPECT_EQ(large, before);
+  small = again;
+  EXPECT_TRUE(normalize(context, small, 4).ok());
+  EXPECT_EQ(small, normalized);
+  EXPECT_TRUE(normalize(context, large, kMany).ok());
+}
+
+TEST(OutOfMemory, ScratchOfMoreBytesThanCanBeCountedIsRefused) {
+  constexpr std::int64_t kChannels = std::int64_t{1} << 57;
+  alignas(64) std::array<float, 16> memory{};
+  const auto view = [&](std::size_t at) {
+    return Tensor{memory.data() + at, Dtype::f32, 2, {2, kChannels}, {kChannels, 1}};
+  };
+  Tensor shared = view(0);
+  shared.stride = {0, 0};  // two values, read by all
+  Context context(1);
+  ForwardTraining forward;
+  forward.x = shared;
+  forward.y = view(1);
+  EXPECT_EQ(forward_training(context, forward), kNoScratch);
+  BackwardTraining backward;
+  backward.x = backward.dy = shared;
+  backward.dx = view(1);
+  backward.save_mean = {memory.data(), Dtype::f32, kChannels, 0};
+  backward.save_invstd = backward.save_mean;
+  EXPECT_EQ(backward_training(context, backward), kNoScratch);
+}
+
+// The first context of a process also measures the machine, for which it can do without memory.
+TEST(OutOfMemory, AContextIsMadeOrSaysThatItIsNot) {
+  const std::int64_t count = each_allocation([](std::int64_t k) {
+    return refused(k, [] {
+      Context context(2);
+      if (context.status().ok()) return;
+      EXPECT_EQ(context.status(), kNoScratch) << context.status().message();
+      EXPECT_EQ(context.threads(), 0);
+      EXPECT_EQ(context.isa(), Isa::best);
+    });
+  });
+  EXPECT_GE(count, 1);
+}
+
+TEST(OutOfMemory, ALayerThatCannotBeMadeIsInertAndCanBeAssignedTo) {
+  const BatchNormOptions options{.num_features = 3};
+  const std::int64_t count = each_allocation([&](std::int64_t k) {
+    std::optional<BatchNorm> layer;
+    if (!refused(k, [&] { layer.emplace(options); })) {
+      EXPECT_TRUE(layer->status().ok());
+      return false;
+    }
+    EXPECT_EQ(layer->status(), kNoState) << layer->status().message();
+    EXPECT_FALSE(layer->weight().present());
+    EXPECT_FALSE(layer->state().running_mean.present());
+    EXPECT_EQ(layer->reset_parameters(), kNoState);
+    *layer = BatchNorm(options);
+    EXPECT_TRUE(layer->status().ok());
+    EXPECT_TRUE(layer->weight().present());
+    return true;
+  });
+  EXPECT_GE(count, 8) << "the state, and memory of each of its vectors";
+}
+
+TEST(OutOfMemory, ACopyThatCannotBeMadeLeavesItsSourceAlone) {
+  const Scene scene(Call::layer_training);
+  const std::vector<std::byte> before = bytes_of(*scene.layer);
+  const std::int64_t count = each_allocation([&](std::int64_t k) {
+    BatchNorm assigned({.num_features = 3});
+    std::optional<BatchNorm> copy;
+    const bool failed = refused(k, [&] { copy.emplace(*scene.layer); });
+    EXPECT_EQ(refused(k, [&] { assigned = *scene.layer; }), failed);
+    EXPECT_EQ(copy->status(), failed ? kNoState : Status{});
+    EXPECT_EQ(assigned.status(), copy->status());
+    EXPECT_EQ(bytes_of(*scene.layer), before);
+    if (!failed) {
+      EXPECT_EQ(bytes_of(*copy), before);
+      EXPECT_EQ(bytes_of(assigned), before);
+    }
+    return failed;
+  });
+  EXPECT_GE(count, 8);
+}
+
+TEST(OutOfMemory, AStateIsLoadedWhollyOrNotAtAll) {
+  const Scene source(Call::layer_training);
+  const std::int64_t count = each_allocation([&](std::int64_t k) {
+    BatchNorm layer({.num_features = Scene::kChannels});
+    const std::vector<std::byte> before = bytes_of(layer);
+    Status status;
+    const bool failed = refused(k, [&] { status = layer.load(source.layer->state()); });
+    EXPECT_EQ(status, failed ? kNoState : Status{}) << status.message();
+    if (!failed) return false;
+    EXPECT_EQ(bytes_of(layer), before);
+    EXPECT_TRUE(layer.load(source.layer->state()).ok());
+    EXPECT_NE(bytes_of(layer), before);
+    return true;
+  });
+  EXPECT_EQ(count, 4) << "one for each vector";
+}
+
+}  // namespace
+}  // namespace truenorm::props
