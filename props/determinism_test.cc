@@ -13,20 +13,14 @@
 #include <set>
 #include <thread>
 
+#include "isas.h"
 #include "played.h"
 #include "players/players.h"
 
 namespace truenorm::oracle {
 namespace {
 
-/// The instruction sets with FMA that a case can name and this machine has.
-std::vector<Isa> fma_isas() {
-  std::vector<Isa> list;
-  for (const truenorm::Isa isa : available_isas())
-    for (int i = 0; has_fma(isa) && i < kIsas; ++i)
-      if (name(static_cast<Isa>(i)) == truenorm::name(isa)) list.push_back(static_cast<Isa>(i));
-  return list;
-}
+std::vector<Isa> fma_isas() { return isas_where(has_fma); }
 
 /// The remembered cases, and a few hundred of the random stream.
 const std::vector<Case>& cases() {
@@ -191,7 +185,7 @@ TEST(Determinism, OnEveryInstructionSetWithFma) {
   }
 }
 
-constexpr std::array<int, 4> kThreadCounts{1, 2, 3, 8};
+constexpr std::array<int, 9> kThreadCounts{1, 2, 3, 4, 5, 6, 7, 8, 9};
 
 /// The list on this set and the first thread count: what the others are compared with.
 std::vector<Case> first_of(std::vector<Case> list, Isa isa) {
@@ -237,10 +231,7 @@ TEST(DeterminismOfTheCorpus, OnEveryThreadCountAndSetWithFma) {
 // The others round differently, but accept, refuse and count alike; and of each the bits do not
 // depend on the thread count.
 TEST(DeterminismOfTheCorpus, SetsWithoutFmaAcceptTheSame) {
-  std::vector<Isa> others;
-  for (const truenorm::Isa isa : available_isas())
-    for (int i = 0; !has_fma(isa) && i < kIsas; ++i)
-      if (name(static_cast<Isa>(i)) == truenorm::name(isa)) others.push_back(static_cast<Isa>(i));
+  const std::vector<Isa> others = isas_where([](truenorm::Isa isa) { return !has_fma(isa); });
   ASSERT_FALSE(others.empty()) << "scalar is always there";
   for (const Isa isa : others) {
     const Change other{std::string(name(isa)), [isa](Exec& e) {

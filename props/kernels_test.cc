@@ -9,6 +9,7 @@
 
 #include "../impl/src/plan.h"  // which loop nest a case takes is the plan's word
 #include "arena.h"
+#include "isas.h"
 #include "played.h"
 #include "players/players.h"
 
@@ -18,15 +19,6 @@ namespace {
 std::string_view name(detail::Regime regime) {
   constexpr std::array<std::string_view, 5> kNames{"planes", "groups", "grains", "rows", "strided"};
   return kNames[static_cast<std::size_t>(regime)];
-}
-
-/// The instruction sets that a case can name and this machine has.
-std::vector<Isa> isas() {
-  std::vector<Isa> list;
-  for (const truenorm::Isa isa : available_isas())
-    for (int i = 0; i < kIsas; ++i)
-      if (name(static_cast<Isa>(i)) == truenorm::name(isa)) list.push_back(static_cast<Isa>(i));
-  return list;
 }
 
 /// Around the multiples at which the kernels change step: native vectors, virtual lanes, blocks.
