@@ -13,7 +13,8 @@
 //      149      4  layouts x y dy dx
 //      153      3  threads, isa, skew
 //      156      1  steps - 1
-//      157      -  steps: op with flags [4 batch] [4 id's distance from the next free one]
+//      157      -  steps: op with flags [4 batch] [4 id's distance from the next free one] [8 eps or
+//                  momentum]
 //        -      -  for each bits distribution: length - 1, bytes
 #include "bytes.h"
 
@@ -30,8 +31,9 @@ namespace {
 
 constexpr unsigned kWeight = 1, kBias = 2, kTrack = 4, kCumulative = 8, kExec = 16, kInplace = 32,
                    kStrided = 64;
-constexpr unsigned kHasBatch = 8, kHasGap = 16;  // of a step, above the op's three bits
-static_assert(kOps == 8);
+// Of a step, above the op's four bits.
+constexpr unsigned kOpMask = 15, kHasBatch = 16, kHasGap = 32, kStepCumulative = 64;
+static_assert(kOps <= kOpMask + 1);
 
 /// Bytes in order; zeros behind the end.
 class Reader {
@@ -159,6 +161,13 @@ Shape read_shape(Reader& in, std::int64_t limit) {
   return shape;
 }
 
+/// What a step of this kind sets.
+void read_value(Reader& in, bool cumulative, Step& step) {
+  if (step.op == Op::set_eps) step.eps = in.number();
+  if (step.op == Op::set_momentum)
+    step.momentum = cumulative ? Momentum{true, 0} : Momentum{false, in.number()};
+}
+
 void read_run(Reader& in, Problem& problem, std::int64_t limit) {
   const int steps = 1 + in.below(static_cast<int>(kMaxSteps));
   std::uint64_t next = 0;
@@ -166,9 +175,10 @@ void read_run(Reader& in, Problem& problem, std::int64_t limit) {
   for (int i = 0; i < steps; ++i) {
     const std::uint8_t head = in.byte();
     Step step;
-    step.op = static_cast<Op>(head % kOps);
+    step.op = static_cast<Op>((head & kOpMask) % kOps);
     const std::int64_t batch = head & kHasBatch ? in.size() : Step::kSameBatch;
     const std::uint32_t gap = head & kHasGap ? in.word<std::uint32_t>() : 0;
+    read_value(in, (head & kStepCumulative) != 0, step);
     if (has_data(step.op) &&
         (batch == Step::kSameBatch || fits(problem.shape.with_batch(batch), limit)))
       step.batch = batch;
@@ -211,9 +221,11 @@ void write_run(Writer& out, const std::vector<Step>& run) {
     const std::uint64_t gap = step.id - next;
     const bool has_batch = step.batch != Step::kSameBatch;
     out.byte(static_cast<std::size_t>(step.op) | (has_batch ? kHasBatch : 0u) |
-             (gap != 0 ? kHasGap : 0u));
+             (gap != 0 ? kHasGap : 0u) | (step.momentum.cumulative ? kStepCumulative : 0u));
     if (has_batch) out.size(step.batch);
     if (gap != 0) out.word(static_cast<std::uint32_t>(gap));
+    if (step.op == Op::set_eps) out.number(step.eps);
+    if (step.op == Op::set_momentum && !step.momentum.cumulative) out.number(step.momentum.value);
     next = std::uint64_t{step.id} + 1;
   }
 }

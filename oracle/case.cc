@@ -14,7 +14,7 @@ constexpr Names<kDtypes> kDtypeNames{"f32", "f64", "bf16", "f16"};
 constexpr Names<kLayouts> kLayoutNames{"nchw",       "nhwc",     "sliced",
                                        "transposed", "expanded", "padded"};
 constexpr Names<kIsas> kIsaNames{"best", "scalar", "sse4", "avx2", "avx512", "neon"};
-constexpr std::string_view kOpLetters = "TEBRPS-+";
+constexpr std::string_view kOpLetters = "TEBRPS-+emCM";
 static_assert(kOpLetters.size() == kOps);
 
 struct DistInfo {
@@ -132,6 +132,11 @@ std::string_view run_defect(const Problem& problem) {
     const Step& step = problem.run[i];
     if (step.id <= previous) return "run: step ids that increase strictly";
     previous = step.id;
+    if (step.op != Op::set_eps && !same(step.eps, 0)) return "run: a number on e and m alone";
+    if (step.op != Op::set_momentum && step.momentum != Momentum{false, 0})
+      return "run: a number on e and m alone";
+    if (step.momentum.cumulative && !same(step.momentum.value, 0))
+      return "run: cum without a number";
     if (step.batch == Step::kSameBatch) continue;
     if (!has_data(step.op)) return "run: a batch on T, E and B alone";
     if (!in_range(step.batch)) return "run: a batch from 0 to 67108864";
@@ -179,6 +184,11 @@ bool operator==(const Momentum& l, const Momentum& r) {
   return l.cumulative == r.cumulative && same(l.value, r.value);
 }
 
+bool operator==(const Step& l, const Step& r) {
+  return l.op == r.op && l.batch == r.batch && l.id == r.id && same(l.eps, r.eps) &&
+         l.momentum == r.momentum;
+}
+
 bool operator==(const Problem& l, const Problem& r) {
   return l.shape == r.shape && l.dtype == r.dtype && l.param_dtype == r.param_dtype &&
          same(l.eps, r.eps) && l.momentum == r.momentum && l.weight == r.weight &&
@@ -200,6 +210,20 @@ std::int64_t batch_of(const Problem& problem, std::size_t step_index) {
     for (std::size_t i = step_index; i-- > 0;)
       if (is_forward(problem.run[i].op)) return batch_of(problem, i);
   return problem.shape.n;
+}
+
+std::vector<double> each_eps(const Problem& problem) {
+  std::vector<double> all{problem.eps};
+  for (const Step& step : problem.run)
+    if (step.op == Op::set_eps) all.push_back(step.eps);
+  return all;
+}
+
+std::vector<Momentum> each_momentum(const Problem& problem) {
+  std::vector<Momentum> all{problem.momentum};
+  for (const Step& step : problem.run)
+    if (step.op == Op::set_momentum) all.push_back(step.momentum);
+  return all;
 }
 
 std::int64_t work_of(const Problem& problem) {

@@ -63,6 +63,16 @@ enum class Op : std::uint8_t {
   save_load,     // S  save the state, disturb it, load it back
   track_off,     // -  track_running_stats = false
   track_on,      // +  track_running_stats = true
+  set_eps,       // e(number)  another eps, from the next forward on
+  set_momentum,  // m(number), m(cum)  another momentum, from the next forward on
+  copy,          // C  goes on with a copy; the original is overwritten and destroyed
+  move,          // M  goes on with the layer moved to; the one moved from is destroyed
+};
+
+struct Momentum {
+  bool cumulative = false;  // momentum=None: factor 1/num_batches_tracked
+  double value = 0.1;       // weight of the new value; 0 when cumulative
+  friend bool operator==(const Momentum&, const Momentum&);
 };
 
 struct Step {
@@ -70,16 +80,12 @@ struct Step {
   std::int64_t batch =
       kSameBatch;        // another N for this step; for a backward: the N of dy and x offered
   std::uint32_t id = 0;  // names the step's data; strictly increasing along a program
+  double eps = 0;        // that a set_eps sets; 0 for other steps
+  Momentum momentum{false, 0};  // that a set_momentum sets; 0 for other steps
 
   static constexpr std::int64_t kSameBatch =
       -1;  // the shape's N; for a backward: that of the last forward
-  friend bool operator==(const Step&, const Step&) = default;
-};
-
-struct Momentum {
-  bool cumulative = false;  // momentum=None: factor 1/num_batches_tracked
-  double value = 0.1;       // weight of the new value; 0 when cumulative
-  friend bool operator==(const Momentum&, const Momentum&);
+  friend bool operator==(const Step&, const Step&);
 };
 
 /// What is asked. Everything that decides which answers are right.
@@ -145,7 +151,7 @@ inline constexpr int kMaxThreads = 64;
 inline constexpr int kMaxSkew = 63;
 
 /// How many enumerators there are, for loops over all of them.
-inline constexpr int kDtypes = 4, kDistKinds = 13, kOps = 8, kLayouts = 6, kIsas = 6;
+inline constexpr int kDtypes = 4, kDistKinds = 13, kOps = 12, kLayouts = 6, kIsas = 6;
 
 /// Every legal (dtype, param_dtype).
 inline constexpr std::array<std::pair<Dtype, Dtype>, 6> kDtypePairs{{{Dtype::f32, Dtype::f32},
@@ -177,6 +183,11 @@ std::int64_t batch_of(const Problem&, std::size_t step_index);
 /// Whether the step moves a tensor: a forward or a backward. Only these have data and a batch.
 constexpr bool is_forward(Op op) { return op == Op::train || op == Op::eval; }
 constexpr bool has_data(Op op) { return is_forward(op) || op == Op::backward; }
+
+/// Every eps and every momentum that the layer has in the course of the program: first its own,
+/// then those that steps set.
+std::vector<double> each_eps(const Problem&);
+std::vector<Momentum> each_momentum(const Problem&);
 
 /// Elements that the whole program moves.
 std::int64_t work_of(const Problem&);

@@ -64,6 +64,17 @@ bool mismatched_backward(const Problem& p) {
   return false;
 }
 
+/// A backward whose layer was set, copied or moved since its forward.
+bool backward_of_another_layer(const Problem& p) {
+  bool changed = false;
+  for (const Step& step : p.run) {
+    if (step.op == Op::backward && changed) return true;
+    const bool changes = step.op == Op::set_eps || step.op == Op::copy || step.op == Op::move;
+    changed = !is_forward(step.op) && (changed || changes);
+  }
+  return false;
+}
+
 bool any_size(const Shape& shape, std::int64_t size) {
   const auto end = shape.s.begin() + shape.spatial_rank;
   return shape.n == size || shape.c == size || std::find(shape.s.begin(), end, size) != end;
@@ -161,6 +172,7 @@ void add_programs(List& list) {
   list.problem("program", "another batch", changes_batch);
   list.problem("program", "backward first", backward_first);
   list.problem("program", "backward of another size", mismatched_backward);
+  list.problem("program", "backward of a layer set, copied or moved", backward_of_another_layer);
   list.problem("program", "tracking toggled", [](const Problem& p) {
     return count(p, Op::track_off) + count(p, Op::track_on) > 0;
   });

@@ -19,6 +19,7 @@ struct Moment {
   bool tracking = false;               // track_running_stats as it stands
   std::optional<std::size_t> forward;  // the last accepted one
   bool touched = false;                // what that forward's graph needs was written since
+  bool reloaded = false;               // its layer was reloaded since
 };
 
 bool refused(const std::vector<StepAnswer>& steps, std::size_t i) {
@@ -29,6 +30,7 @@ Moment before(const Problem& p, std::size_t step) {
   const std::vector<StepAnswer> steps = semantics(p);
   Moment m;
   m.tracking = p.track;
+  bool own = true;  // the graph is of this layer, not of one that it was copied from
   for (std::size_t i = 0; i < step; ++i) {
     if (refused(steps, i)) continue;
     // The graph holds x, weight and the running statistics, in training as well.
@@ -37,7 +39,8 @@ Moment before(const Problem& p, std::size_t step) {
       case Op::train:
       case Op::eval:
         m.forward = i;
-        m.touched = false;
+        m.touched = m.reloaded = false;
+        own = true;
         break;
       case Op::track_off:
         m.tracking = false;
@@ -46,15 +49,22 @@ Moment before(const Problem& p, std::size_t step) {
         m.tracking = true;
         break;
       case Op::reset_stats:
-        m.touched |= statistics;
+        m.touched |= own && statistics;
         break;
       case Op::reset_params:
-        m.touched |= statistics || p.weight;
+        m.touched |= own && (statistics || p.weight);
         break;
       case Op::save_load:
-        m.touched |= p.track || p.weight;
+        m.touched |= own && (p.track || p.weight);
+        m.reloaded |= own;
+        break;
+      case Op::copy:
+        own = false;
         break;
       case Op::backward:
+      case Op::set_eps:
+      case Op::set_momentum:
+      case Op::move:
         break;
     }
   }
@@ -157,10 +167,16 @@ bool lost_gradient(const Case& c, const Verdict& v, std::string_view) {
   if (!v.detail.starts_with("dbias has 0 elements") || !c.problem.bias || c.problem.weight)
     return false;
   const Moment m = before(c.problem, v.worst.step);
-  const auto first = c.problem.run.begin() + static_cast<std::ptrdiff_t>(m.forward.value_or(0));
-  return m.forward &&
-         std::any_of(first, c.problem.run.begin() + static_cast<std::ptrdiff_t>(v.worst.step),
-                     [](const Step& s) { return s.op == Op::save_load; });
+  return m.forward && m.reloaded;
+}
+
+// A clone has running statistics or not as track_running_stats stands, whatever its original has.
+bool clone_by_option(const Case& c, const Verdict& v, std::string_view) {
+  const Step* s = step_of(c, v);
+  if (v.result != Result::fail || !s || s->op != Op::copy) return false;
+  if (before(c.problem, v.worst.step).tracking == c.problem.track) return false;
+  return c.problem.track ? said(v, refusal(Refusal::other), "accepted")
+                         : v.reason == "num_batches_tracked";
 }
 
 std::string_view trim(std::string_view s) {
@@ -231,6 +247,8 @@ const std::vector<Condition>& conditions() {
        mistaken_layout},
       {"lost-gradient", "a reload between forward and backward loses the gradient of the bias",
        lost_gradient},
+      {"clone-by-option", "a copy is made while track_running_stats is not as the layer was made",
+       clone_by_option},
   };
   return all;
 }

@@ -12,8 +12,10 @@ namespace {
 constexpr std::uint64_t kSizes = 5;   // 0..4, for n and c
 constexpr std::uint64_t kPlanes = 6;  // none, 0..4
 constexpr std::uint64_t kAffine = 4, kTrack = 2;
+/// The steps T to +. Of the others, setters take numbers, and copies want longer programs.
+constexpr std::uint64_t kSteps = static_cast<std::uint64_t>(Op::track_on) + 1;
 constexpr std::uint64_t kPrograms =
-    kOps + kOps * kOps + kOps * kOps * kOps;  // of one, two and three steps
+    kSteps + kSteps * kSteps + kSteps * kSteps * kSteps;  // of one, two and three steps
 constexpr std::uint64_t kWorlds =
     kSizes * kSizes * kPlanes * kDtypePairs.size() * kAffine * kTrack * kPrograms;
 
@@ -26,13 +28,13 @@ std::uint64_t digit(std::uint64_t& index, std::uint64_t radix) {
 
 std::vector<Step> program(std::uint64_t index) {
   std::size_t length = 1;
-  for (std::uint64_t count = kOps; index >= count; count *= kOps) {
+  for (std::uint64_t count = kSteps; index >= count; count *= kSteps) {
     index -= count;
     ++length;
   }
   std::vector<Step> run(length);
   for (std::size_t i = 0; i < length; ++i) {
-    run[i].op = static_cast<Op>(digit(index, kOps));
+    run[i].op = static_cast<Op>(digit(index, kSteps));
     run[i].id = static_cast<std::uint32_t>(i);
   }
   return run;
@@ -70,9 +72,9 @@ Case edge(const Shape& shape, std::size_t pair, Layout layout, std::uint64_t ind
   c.problem.shape = shape;
   std::tie(c.problem.dtype, c.problem.param_dtype) = kDtypePairs[pair];
   c.problem.x = {DistKind::normal, 1, 1, {}};
-  c.problem.run = program(kOps + kOps * kOps + static_cast<std::uint64_t>(Op::train) +
-                          kOps * static_cast<std::uint64_t>(Op::backward) +
-                          kOps * kOps * static_cast<std::uint64_t>(Op::eval));
+  c.problem.run = program(kSteps + kSteps * kSteps + static_cast<std::uint64_t>(Op::train) +
+                          kSteps * static_cast<std::uint64_t>(Op::backward) +
+                          kSteps * kSteps * static_cast<std::uint64_t>(Op::eval));
   c.problem.seed = index;
   Exec exec = uniform_exec(layout);
   exec.threads = 1 + static_cast<int>(index % 3);

@@ -171,6 +171,25 @@ Dist dist_of(Token token) {
   return dist;
 }
 
+Momentum momentum_of(Token token) {
+  return token.text == "cum" ? Momentum{true, 0} : Momentum{false, number(token)};
+}
+
+/// Takes the brackets behind a step that sets something, and what stands in them.
+void take_value(Token& rest, Step& step) {
+  const Token written = rest;
+  rest = rest.from(1);
+  const std::size_t end = rest.text.find(')');
+  if (rest.empty() || rest.text[0] != '(' || end == std::string_view::npos)
+    written.fail(step.op == Op::set_eps ? "e(number)" : "m(number) or m(cum)");
+  const Token value = rest.first(end).from(1);
+  if (step.op == Op::set_eps)
+    step.eps = number(value);
+  else
+    step.momentum = momentum_of(value);
+  rest = rest.from(end + 1);
+}
+
 std::vector<Step> run_of(Token token) {
   std::string letters;
   for (int i = 0; i < kOps; ++i) letters += letter(static_cast<Op>(i));
@@ -182,7 +201,10 @@ std::vector<Step> run_of(Token token) {
     Step step;
     step.op = static_cast<Op>(op);
     const Token whole = rest;
-    rest = rest.from(1);
+    if (step.op == Op::set_eps || step.op == Op::set_momentum)
+      take_value(rest, step);
+    else
+      rest = rest.from(1);
     bool has_id = false;
     std::int64_t repeat = 1;
     while (!rest.empty() && (rest.text[0] == '#' || rest.text[0] == '@')) {
@@ -264,7 +286,7 @@ void keyed_field(Token token, std::string_view key, Token value, Problem& proble
   } else if (key == "eps") {
     problem.eps = number(value);
   } else if (key == "mom") {
-    problem.momentum = value.text == "cum" ? Momentum{true, 0} : Momentum{false, number(value)};
+    problem.momentum = momentum_of(value);
   } else if (key == "affine") {
     affine_of(value, problem);
   } else if (key == "stats") {

@@ -11,8 +11,8 @@
 //               a size made 1, 1 with one value a channel
 //   dtype       f32 48, f64 16, bf16 8, f16 8, bf16/f32 10, f16/f32 10
 //   program     TB 24, T 14, sequences of T and E 22, trainings then E 12, batch changes 8,
-//               E and EB 8, random of up to 12 steps with R P S - + 11, refused calls 1
-//   momentum    0.1 46, cum 16, 0.01..0.99 16, 1 8, 0 7, negative 3, above 1 3, NaN 1
+//               E and EB 8, random of up to 12 steps with R P S - + e m C M 11, refused calls 1
+//   momentum    of the layer, and of a step m: 0.1 46, cum 16, 0.01..0.99 16, 1 8, 0 7, negative 3, above 1 3, NaN 1
 //   eps         1e-5 56, 1e-3 10, 1e-8..1e-1 9, 0 8, 1e-12 8, 1 5, 1e10 2, -1 1, -1e-5 1
 //   affine      gb 60, none 15, g 13, b 12; statistics off 16
 //   x           normal(0,1) 22, normal with |mean|/sigma 1..1e8 22, cancel(1..1e8) 14, uniform 8,
@@ -38,12 +38,54 @@
 namespace truenorm::oracle {
 namespace {
 
+/// 10^exponent, the double nearest to it.
+double power_of_ten(std::int64_t exponent) {
+  const std::string text = "1e" + std::to_string(exponent);
+  double value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+double draw_eps(Dice& dice) {
+  return dice.pick<double>({{56, 1e-5},
+                            {10, 1e-3},
+                            {8, 0},
+                            {8, 1e-12},
+                            {9, power_of_ten(-dice.between(1, 8))},
+                            {5, 1},
+                            {2, 1e10},
+                            {1, -1},
+                            {1, -1e-5}});
+}
+
+Momentum draw_momentum(Dice& dice) {
+  const double fraction = static_cast<double>(dice.between(1, 99)) / 100;
+  const double value = dice.pick<double>({{46, 0.1},
+                                          {16, fraction},
+                                          {8, 1},
+                                          {7, 0},
+                                          {3, -0.25},
+                                          {3, 1.5},
+                                          {1, std::numeric_limits<double>::quiet_NaN()}});
+  return dice.per_mille(160) ? Momentum{true, 0} : Momentum{false, value};
+}
+
 /// A program in the making: ids count up.
 class Program {
  public:
   explicit Program(std::int64_t n) : n_(n) {}
   Program& add(Op op, std::int64_t batch = Step::kSameBatch) {
     run_.push_back({op, batch, static_cast<std::uint32_t>(run_.size())});
+    return *this;
+  }
+  Program& set_eps(double eps) {
+    add(Op::set_eps);
+    run_.back().eps = eps;
+    return *this;
+  }
+  Program& set_momentum(const Momentum& momentum) {
+    add(Op::set_momentum);
+    run_.back().momentum = momentum;
     return *this;
   }
   Program& add(std::initializer_list<Op> ops) {
@@ -71,9 +113,18 @@ void random_program(Dice& dice, Program& program) {
                                  {5, Op::reset_params},
                                  {8, Op::save_load},
                                  {4, Op::track_off},
-                                 {4, Op::track_on}});
-    program.add(
-        op, is_forward(op) && dice.per_mille(80) ? program.other_batch(dice) : Step::kSameBatch);
+                                 {4, Op::track_on},
+                                 {5, Op::set_eps},
+                                 {5, Op::set_momentum},
+                                 {6, Op::copy},
+                                 {5, Op::move}});
+    if (op == Op::set_eps)
+      program.set_eps(draw_eps(dice));
+    else if (op == Op::set_momentum)
+      program.set_momentum(draw_momentum(dice));
+    else
+      program.add(
+          op, is_forward(op) && dice.per_mille(80) ? program.other_batch(dice) : Step::kSameBatch);
   }
 }
 
@@ -136,14 +187,6 @@ std::vector<Step> draw_program(Dice& dice, std::int64_t n) {
       break;
   }
   return program.take();
-}
-
-/// 10^exponent, the double nearest to it.
-double power_of_ten(std::int64_t exponent) {
-  const std::string text = "1e" + std::to_string(exponent);
-  double value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
 }
 
 /// digit * 10^exponent, the double nearest to it.
@@ -327,24 +370,8 @@ void draw_parameters(Dice& dice, Problem& p) {
 }
 
 void draw_options(Dice& dice, Problem& p) {
-  p.eps = dice.pick<double>({{56, 1e-5},
-                             {10, 1e-3},
-                             {8, 0},
-                             {8, 1e-12},
-                             {9, power_of_ten(-dice.between(1, 8))},
-                             {5, 1},
-                             {2, 1e10},
-                             {1, -1},
-                             {1, -1e-5}});
-  const double fraction = static_cast<double>(dice.between(1, 99)) / 100;
-  p.momentum.value = dice.pick<double>({{46, 0.1},
-                                        {16, fraction},
-                                        {8, 1},
-                                        {7, 0},
-                                        {3, -0.25},
-                                        {3, 1.5},
-                                        {1, std::numeric_limits<double>::quiet_NaN()}});
-  if (dice.per_mille(160)) p.momentum = {true, 0};
+  p.eps = draw_eps(dice);
+  p.momentum = draw_momentum(dice);
   const int affine = dice.pick<int>({{60, 3}, {13, 1}, {12, 2}, {15, 0}});
   p.weight = (affine & 1) != 0;
   p.bias = (affine & 2) != 0;

@@ -11,7 +11,7 @@
 
 namespace truenorm::oracle {
 
-/// Every n, c, s <= 4 x dtype x affine x programs of up to three steps, thinned to `budget` cases
+/// Every n, c, s <= 4 x dtype x affine x programs of up to three of the steps T to +, thinned to `budget` cases
 /// by a fixed stride (0: all of them).
 std::vector<Case> small_worlds(std::size_t budget);
 

@@ -60,10 +60,10 @@ Measure measure(const Case& c) {
       kDtypePairs.begin();
   const std::uint64_t data = cost(p.x, preset.x) + cost(p.dy, preset.dy) + cost(p.w, preset.w) +
                              cost(p.b, preset.b) + cost(p.rm, preset.rm) + cost(p.rv, preset.rv);
-  const std::uint64_t options = static_cast<std::uint64_t>(dtypes) +
-                                (p.eps == preset.eps ? 0 : 1 + cost(p.eps)) +
-                                (p.momentum == preset.momentum ? 0 : 1 + cost(p.momentum.value)) +
-                                !p.weight + !p.bias + !p.track;
+  std::uint64_t options = static_cast<std::uint64_t>(dtypes) + !p.weight + !p.bias + !p.track;
+  for (const double eps : each_eps(p)) options += eps == preset.eps ? 0 : 1 + cost(eps);
+  for (const Momentum& momentum : each_momentum(p))
+    options += momentum == preset.momentum ? 0 : 1 + cost(momentum.value);
   return {p.run.size(), 64 * batches + ops,         sizes,       batch_sizes, data,
           options,      c.exec ? cost(*c.exec) : 0, ids + p.seed};
 }
@@ -121,7 +121,10 @@ void shrink_run(Candidates& out) {
                                      out.origin().problem.run[i].batch - 1})
       if (batch >= 0) out.propose([i, batch](Case& c) { c.problem.run[i].batch = batch; });
     for (const Op op : {Op::train, Op::eval})
-      out.propose([i, op](Case& c) { c.problem.run[i].op = op; });
+      out.propose([i, op](Case& c) {
+        const Step& step = c.problem.run[i];
+        c.problem.run[i] = Step{op, step.batch, step.id};
+      });
   }
 }
 
@@ -200,17 +203,33 @@ void shrink_data(Candidates& out) {
   shrink_dist(out, preset.rv, [](Case& c) -> Dist& { return c.problem.rv; });
 }
 
+template <typename Get>
+void shrink_eps(Candidates& out, Get&& get) {
+  out.set(get, Problem().eps);
+  shrink_number(out, get);
+}
+
+template <typename Get>
+void shrink_momentum(Candidates& out, Get&& get) {
+  out.set(get, Problem().momentum);
+  shrink_number(out, [&get](Case& c) -> double& { return get(c).value; });
+}
+
 void shrink_options(Candidates& out) {
   for (const auto& [data, params] : kDtypePairs)
     out.propose([d = data, p = params](Case& c) {
       c.problem.dtype = d;
       c.problem.param_dtype = p;
     });
-  const Problem preset;
-  out.set([](Case& c) -> double& { return c.problem.eps; }, preset.eps);
-  shrink_number(out, [](Case& c) -> double& { return c.problem.eps; });
-  out.set([](Case& c) -> Momentum& { return c.problem.momentum; }, preset.momentum);
-  shrink_number(out, [](Case& c) -> double& { return c.problem.momentum.value; });
+  shrink_eps(out, [](Case& c) -> double& { return c.problem.eps; });
+  shrink_momentum(out, [](Case& c) -> Momentum& { return c.problem.momentum; });
+  const std::vector<Step>& run = out.origin().problem.run;
+  for (std::size_t i = 0; i < run.size(); ++i) {
+    if (run[i].op == Op::set_eps)
+      shrink_eps(out, [i](Case& c) -> double& { return c.problem.run[i].eps; });
+    if (run[i].op == Op::set_momentum)
+      shrink_momentum(out, [i](Case& c) -> Momentum& { return c.problem.run[i].momentum; });
+  }
   out.set([](Case& c) -> bool& { return c.problem.weight; }, true);
   out.set([](Case& c) -> bool& { return c.problem.bias; }, true);
   out.set([](Case& c) -> bool& { return c.problem.track; }, true);

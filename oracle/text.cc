@@ -14,6 +14,10 @@ std::string number(double value) {
   return {buffer, end};
 }
 
+std::string momentum_token(const Momentum& momentum) {
+  return momentum.cumulative ? "cum" : number(momentum.value);
+}
+
 std::string shape_token(const Shape& shape) {
   std::string text = "n" + std::to_string(shape.n) + "c" + std::to_string(shape.c);
   for (int d = 0; d < shape.spatial_rank; ++d)
@@ -39,6 +43,8 @@ std::string dist_token(const Dist& dist) {
 /// A step after one with id `previous` (-1 at the beginning).
 std::string step_token(const Step& step, std::int64_t previous) {
   std::string text(1, letter(step.op));
+  if (step.op == Op::set_eps) text += '(' + number(step.eps) + ')';
+  if (step.op == Op::set_momentum) text += '(' + momentum_token(step.momentum) + ')';
   if (step.id != previous + 1) text += '#' + std::to_string(step.id);
   if (step.batch != Step::kSameBatch) text += '@' + std::to_string(step.batch);
   return text;
@@ -49,9 +55,12 @@ std::string run_token(const std::vector<Step>& run) {
   std::int64_t previous = -1;
   for (std::size_t i = 0; i < run.size();) {
     std::size_t end = i + 1;
-    while (end < run.size() && run[end].op == run[i].op && run[end].batch == run[i].batch &&
-           run[end].id == std::int64_t{run[end - 1].id} + 1)
-      ++end;
+    const auto follows = [&] {
+      Step next = run[i];
+      next.id = run[end].id;
+      return run[end] == next && next.id == std::int64_t{run[end - 1].id} + 1;
+    };
+    while (end < run.size() && follows()) ++end;
     text += step_token(run[i], previous);
     if (end - i < 3)
       end = i + 1;
@@ -92,7 +101,7 @@ std::string print(const Case& c) {
   (text += ' ') += name(p.dtype);
   if (p.param_dtype != p.dtype) (text += '/') += name(p.param_dtype);
   text += " eps=" + number(p.eps);
-  text += " mom=" + (p.momentum.cumulative ? std::string("cum") : number(p.momentum.value));
+  text += " mom=" + momentum_token(p.momentum);
   text += " affine=" + affine_token(p);
   text += p.track ? " stats=on" : " stats=off";
   text += " x=" + dist_token(p.x);

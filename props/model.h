@@ -57,6 +57,8 @@ class Model final : public Player {
     mean_ = in.running_mean;
     var_ = in.running_var;
     bool track = p.track;
+    eps_ = p.eps;
+    Momentum momentum = p.momentum;
     std::size_t last = 0;
     const std::vector<StepAnswer> rules = semantics(p);
     for (std::size_t i = 0; i < p.run.size(); ++i) {
@@ -69,13 +71,15 @@ class Model final : public Player {
         if (op == Op::train || op == Op::eval) {
           last = i;
           const double batches = step.num_batches_tracked;
-          const double factor = p.momentum.cumulative ? 1 / batches : p.momentum.value;
+          const double factor = momentum.cumulative ? 1 / batches : momentum.value;
           forward(p, shape, in.step[i], op == Op::train || !track,
                   op == Op::train && track && p.track, factor, step);
         }
         if (op == Op::backward) backward(p, shape, in.step[last], in.step[i], step);
         if (op == Op::track_off) track = false;
         if (op == Op::track_on) track = true;
+        if (op == Op::set_eps) eps_ = p.run[i].eps;
+        if (op == Op::set_momentum) momentum = p.run[i].momentum;
         if ((op == Op::reset_stats || op == Op::reset_params) && track) {
           for (double& v : mean_) v = 0;
           for (double& v : var_) v = 1;
@@ -119,7 +123,7 @@ class Model final : public Player {
     used_weight_ = weight_;
     batch_ = batch;
     if (s.numel() == 0) return;
-    const Real n = static_cast<Real>(s.per_channel()), eps = static_cast<Real>(p.eps);
+    const Real n = static_cast<Real>(s.per_channel()), eps = static_cast<Real>(eps_);
     for (std::size_t c = 0; c < used_mean_.size(); ++c) {
       Real m = batch ? 0 : static_cast<Real>(mean_[c]), v = batch ? 0 : static_cast<Real>(var_[c]);
       if (batch) {
@@ -187,6 +191,7 @@ class Model final : public Player {
   Defect defect_;
   std::vector<double> weight_, bias_, mean_, var_, used_weight_;
   std::vector<Real> used_mean_, used_invstd_;
+  double eps_ = 0;
   bool batch_ = true;
 };
 

@@ -117,6 +117,44 @@ std::string_view purpose(Layout layout) {
   return {};
 }
 
+std::string_view purpose(Op op) {
+  switch (op) {
+    case Op::train:
+      return "a forward in training mode; T@5: of 5 images";
+    case Op::eval:
+      return "a forward in evaluation mode; E@5: of 5 images";
+    case Op::backward:
+      return "the gradients of the last accepted forward; B@5: dy of 5 images is offered";
+    case Op::reset_stats:
+      return "reset_running_stats";
+    case Op::reset_params:
+      return "reset_parameters";
+    case Op::save_load:
+      return "saves the state, overwrites it, loads it back";
+    case Op::track_off:
+      return "track_running_stats = false";
+    case Op::track_on:
+      return "track_running_stats = true";
+    case Op::set_eps:
+      return "another eps, from the next forward on";
+    case Op::set_momentum:
+      return "another momentum, from the next forward on; m(cum): the cumulative average";
+    case Op::copy:
+      return "goes on with a copy; the original is overwritten and destroyed";
+    case Op::move:
+      return "goes on with the layer moved to";
+  }
+  return {};
+}
+
+void list_steps() {
+  for (int i = 0; i < kOps; ++i) {
+    const auto op = static_cast<Op>(i);
+    const bool number = op == Op::set_eps || op == Op::set_momentum;
+    fmt::print("{:<12} {}\n", std::string(1, letter(op)) + (number ? "(number)" : ""), purpose(op));
+  }
+}
+
 int run_list(const std::string& what) {
   if (what == "players") list_all_players();
   if (what == "isas") list_isas();
@@ -124,6 +162,7 @@ int run_list(const std::string& what) {
   if (what == "layouts")
     for (int i = 0; i <= static_cast<int>(Layout::padded); ++i)
       fmt::print("{:<12} {}\n", name(static_cast<Layout>(i)), purpose(static_cast<Layout>(i)));
+  if (what == "steps") list_steps();
   if (what == "faults")
     for (const Fault& fault : faults()) fmt::print("{:<8} {}\n", fault.id, fault.what);
   if (what == "classes")
@@ -153,9 +192,10 @@ void add_encode(CLI::App& app, int& status) {
 void add_list(CLI::App& app, int& status) {
   CLI::App* verb = app.add_subcommand("list", "The names there are");
   const auto what = std::make_shared<std::string>();
-  verb->add_option("what", *what, "players, isas, distributions, layouts, faults or classes")
+  verb->add_option("what", *what, "players, isas, distributions, layouts, steps, faults or classes")
       ->required()
-      ->check(CLI::IsMember({"players", "isas", "distributions", "layouts", "faults", "classes"}));
+      ->check(CLI::IsMember(
+          {"players", "isas", "distributions", "layouts", "steps", "faults", "classes"}));
   verb->footer("Example: truenorm list players");
   verb->callback([what, &status] { status = run_list(*what); });
 }

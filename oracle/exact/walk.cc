@@ -69,6 +69,8 @@ Walk::Walk(const Problem& problem, const Inputs* inputs, const Contract* contrac
       probe_(probe),
       data_(format(problem.dtype)),
       param_(format(problem.param_dtype)),
+      eps_(problem.eps),
+      momentum_(problem.momentum),
       track_(problem.track),
       buffers_(problem.track) {
   if (!inputs_) return;
@@ -119,6 +121,10 @@ Refusal Walk::refusal(std::size_t index) const {
     case Op::save_load:
     case Op::track_off:
     case Op::track_on:
+    case Op::set_eps:
+    case Op::set_momentum:
+    case Op::copy:
+    case Op::move:
       break;
   }
   return Refusal::none;
@@ -150,7 +156,15 @@ StepAnswer Walk::step(std::size_t index) {
       case Op::track_on:
         track_ = true;
         break;
+      case Op::set_eps:
+        eps_ = problem_.run[index].eps;
+        break;
+      case Op::set_momentum:
+        momentum_ = problem_.run[index].momentum;
+        break;
       case Op::save_load:
+      case Op::copy:
+      case Op::move:
         break;
     }
   }
@@ -191,9 +205,9 @@ void Walk::forward(std::size_t index, StepAnswer& answer) {
   double factor = 0;
   if (op == Op::train && track_ && buffers_) {
     batches_ += 1;
-    factor = problem_.momentum.cumulative ? 1 / batches_ : problem_.momentum.value;
+    factor = momentum_.cumulative ? 1 / batches_ : momentum_.value;
   }
-  last_ = LastForward{index, shape.n, batch, {}, {}, weight_};
+  last_ = LastForward{index, shape.n, batch, eps_, {}, {}, weight_};
   if (!inputs_) return;
   const auto channels = static_cast<std::size_t>(shape.c);
   last_->mean.resize(channels);
@@ -216,7 +230,7 @@ void Walk::train(std::size_t index, const Shape& shape, double factor, StepAnswe
   std::vector<Statistics> statistics;
   for (std::int64_t i = 0; i < shape.c; ++i)
     statistics.push_back(
-        batch_statistics(moments(channel_of(inputs_->step[index], shape, i)), c, problem_.eps));
+        batch_statistics(moments(channel_of(inputs_->step[index], shape, i)), c, eps_));
   for (std::size_t i = 0; i < channels; ++i) {
     last_->mean[i] = statistics[i].mean;
     last_->invstd[i] = statistics[i].invstd;
@@ -242,10 +256,10 @@ void Walk::evaluate(std::size_t index, const Shape& shape, StepAnswer& answer) {
   const auto channels = static_cast<std::size_t>(shape.c);
   for (std::size_t i = 0; i < channels; ++i) {
     last_->mean[i] = running_mean_[i];
-    last_->invstd[i] = inverse_std(running_var_[i], problem_.eps, contract_->eps_unit,
-                                   contract_->eval_invstd_unit, false);
+    last_->invstd[i] =
+        inverse_std(running_var_[i], eps_, contract_->eps_unit, contract_->eval_invstd_unit, false);
     const double largest =
-        std::max(last_->invstd[i].upper(), running_var_[i].upper() + std::abs(problem_.eps));
+        std::max(last_->invstd[i].upper(), running_var_[i].upper() + std::abs(eps_));
     if (last_->invstd[i].kind == Kind::finite && largest > contract_->overflow())
       last_->invstd[i].kind = Kind::any;
   }
@@ -350,7 +364,7 @@ void Walk::backward(std::size_t index, StepAnswer& answer) {
                          gamma(2, unit) * p.dot.upper() * invstd.upper() + c.underflow();
       dweight.terms[3] = store_error(param_, p.dot.upper() * invstd.upper());
       dweight.scale =
-          (p.dot_scale + p.dy_scale * std::sqrt(std::max(problem_.eps, 0.0))) * invstd.mid.hi;
+          (p.dot_scale + p.dy_scale * std::sqrt(std::max(last_->eps, 0.0))) * invstd.mid.hi;
       finish(dweight, p.dot.mid * invstd.mid, param_);
       if (p.dot.upper() * invstd.upper() > c.overflow() / 2) dweight.kind = Kind::any;
     } else if (!empty) {

@@ -28,6 +28,7 @@ class Walk {
     std::size_t step = 0;
     std::int64_t batch = 0;
     bool training = false;
+    double eps = 0;
     std::vector<Ball> mean, invstd;
     std::vector<double> weight;
   };
@@ -52,6 +53,8 @@ class Walk {
   Probe* probe_;
   std::size_t index_ = 0;
   Format data_, param_, save_;
+  double eps_;
+  Momentum momentum_;
   bool track_, buffers_;
   double batches_ = 0;
   std::vector<double> weight_, bias_;

@@ -171,7 +171,7 @@ bool Game::step(std::size_t index, StepTrace& trace) {
         return refuse(Refusal::missing_statistics, "evaluation without running statistics");
       if (!forward(index, trace)) return false;
       if (trace.refused == Refusal::none)
-        last_ = {true, step.op == Op::train || !tracking_, index, shape};
+        last_ = {true, step.op == Op::train || !tracking_, index, shape, eps_};
       return true;
     }
     case Op::backward:
@@ -192,6 +192,15 @@ bool Game::step(std::size_t index, StepTrace& trace) {
     case Op::track_on:
       tracking_ = true;
       return true;
+    case Op::set_eps:
+      eps_ = step.eps;
+      return true;
+    case Op::set_momentum:
+      momentum_ = step.momentum;
+      return true;
+    case Op::copy:
+    case Op::move:  // of our own books: what goes on is equal
+      return true;
   }
   return true;
 }
@@ -200,14 +209,31 @@ bool Game::step(std::size_t index, StepTrace& trace) {
 
 namespace {
 
-Unsupported outside_the_interface(const Problem& p, bool layer) {
-  if (!std::isfinite(p.eps) || p.eps < 0 || std::signbit(p.eps))
-    return "the plugin interface has no eps that is negative or not finite";
-  if (p.shape.c == 0) return "the plugin interface has no C of 0";
-  const auto toggles = [](const Step& s) { return s.op == Op::track_off || s.op == Op::track_on; };
-  if (layer && std::any_of(p.run.begin(), p.run.end(), toggles))
-    return "the plugin interface cannot toggle track_running_stats of a layer";
+/// What a layer of the interface cannot be told to do; around a kernel the books do it.
+Unsupported outside_a_layer(const Problem& p) {
+  for (const Step& step : p.run) switch (step.op) {
+      case Op::track_off:
+      case Op::track_on:
+        return "the plugin interface cannot toggle track_running_stats of a layer";
+      case Op::set_eps:
+        return "the plugin interface cannot set eps of a layer";
+      case Op::set_momentum:
+        return "the plugin interface cannot set momentum of a layer";
+      case Op::copy:
+      case Op::move:
+        return "the plugin interface cannot copy or move a layer";
+      default:
+        break;
+    }
   return {};
+}
+
+Unsupported outside_the_interface(const Problem& p, bool layer) {
+  for (const double eps : each_eps(p))
+    if (!std::isfinite(eps) || std::signbit(eps))
+      return "the plugin interface has no eps that is negative or not finite";
+  if (p.shape.c == 0) return "the plugin interface has no C of 0";
+  return layer ? outside_a_layer(p) : Unsupported{};
 }
 
 bool has_backward(const Problem& p) {

@@ -43,6 +43,7 @@ class Game {
     bool any = false, batch = false;  // batch: batch statistics were used
     std::size_t step = 0;
     Shape shape;
+    double eps = 0;
   };
   /// The answer to one call. `ended`: the case is over, trace_ says why.
   enum class Call { accepted, refused, ended };
@@ -74,6 +75,8 @@ class Game {
   Arena& arena_;
   Trace trace_;
   bool tracking_ = problem_.track;
+  double eps_ = problem_.eps;
+  Momentum momentum_ = problem_.momentum;
   LastForward last_;
 
  private:

@@ -98,8 +98,8 @@ truenorm_result KernelGame::train(const Placed& x, const Placed& y, bool update,
   truenorm_vector mean = view_vector(*save_mean_), invstd = view_vector(*save_invstd_);
   const truenorm_tensor in = view(x);
   truenorm_tensor out = view(y);
-  return k_.forward_training(&in, &weight, &bias, &rm, &rv, factor, problem_.eps, &out, &mean,
-                             &invstd, exec_.threads);
+  return k_.forward_training(&in, &weight, &bias, &rm, &rv, factor, eps_, &out, &mean, &invstd,
+                             exec_.threads);
 }
 
 truenorm_result KernelGame::evaluate(const Placed& x, const Placed& y) {
@@ -108,7 +108,7 @@ truenorm_result KernelGame::evaluate(const Placed& x, const Placed& y) {
   const truenorm_vector rv = input("running_var", running_var_);
   const truenorm_tensor in = view(x);
   truenorm_tensor out = view(y);
-  return k_.forward_inference(&in, &weight, &bias, &rm, &rv, problem_.eps, &out, exec_.threads);
+  return k_.forward_inference(&in, &weight, &bias, &rm, &rv, eps_, &out, exec_.threads);
 }
 
 bool KernelGame::forward(std::size_t index, StepTrace& trace) {
@@ -116,9 +116,7 @@ bool KernelGame::forward(std::size_t index, StepTrace& trace) {
              update = training && tracks();
   const Shape shape = problem_.shape.with_batch(batch_of(problem_, index));
   const double counted = batches_ + (update ? 1 : 0);
-  const double factor = !update                        ? 0
-                        : problem_.momentum.cumulative ? 1 / counted
-                                                       : problem_.momentum.value;
+  const double factor = !update ? 0 : momentum_.cumulative ? 1 / counted : momentum_.value;
   arena_.begin(case_);
   const Placed& x = place_x(shape, index, exec_.inplace);
   const Placed& y = *y_for(x, shape);
@@ -161,11 +159,11 @@ truenorm_result KernelGame::backward(const truenorm_tensor& dy, const truenorm_t
         view_vector(arena_.vector(Use::in, "save_mean", channels, save_dtype(), &mean_));
     const truenorm_vector invstd =
         view_vector(arena_.vector(Use::in, "save_invstd", channels, save_dtype(), &second_));
-    return k_.backward(&dy, &x, &weight, &none, &none, &mean, &invstd, 1, problem_.eps, &g.dx,
+    return k_.backward(&dy, &x, &weight, &none, &none, &mean, &invstd, 1, last_.eps, &g.dx,
                        &g.dweight, &g.dbias, exec_.threads);
   }
   const truenorm_vector mean = input("running_mean", mean_), var = input("running_var", second_);
-  return k_.backward(&dy, &x, &weight, &mean, &var, &no_save, &no_save, 0, problem_.eps, &g.dx,
+  return k_.backward(&dy, &x, &weight, &mean, &var, &no_save, &no_save, 0, last_.eps, &g.dx,
                      &g.dweight, &g.dbias, exec_.threads);
 }
 

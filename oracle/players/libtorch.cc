@@ -101,16 +101,19 @@ bool accepted(StepTrace& step, Call call) {
   return false;
 }
 
+void set_momentum(nn::BatchNormOptions& options, const Momentum& momentum) {
+  if (momentum.cumulative)
+    options.momentum(c10::nullopt);
+  else
+    options.momentum(momentum.value);
+}
+
 using Module = std::variant<nn::BatchNorm1d, nn::BatchNorm2d, nn::BatchNorm3d>;
 
 Module make_module(const Problem& p) {
   nn::BatchNormOptions options(p.shape.c);
   options.eps(p.eps).affine(p.weight || p.bias).track_running_stats(p.track);
-  if (p.momentum.cumulative) {
-    options.momentum(c10::nullopt);
-  } else {
-    options.momentum(p.momentum.value);
-  }
+  set_momentum(options, p.momentum);
   if (p.shape.spatial_rank <= 1) return nn::BatchNorm1d(options);
   if (p.shape.spatial_rank == 2) return nn::BatchNorm2d(options);
   return nn::BatchNorm3d(options);
@@ -134,12 +137,14 @@ class Session {
   decltype(auto) with(Visit visit) {
     return std::visit([&](auto& m) -> decltype(auto) { return visit(*m); }, module_);
   }
+  void adopt(const Inputs& state);
   void adopt(at::Tensor& ours, std::string_view name, const std::vector<double>& values);
   void forward(StepTrace& step, std::size_t index);
   void backward(StepTrace& step, std::size_t index);
   void absent_parameters(StepTrace& step, const at::Tensor& dy);
   void reset_parameters(StepTrace& step);
   void save_load(StepTrace& step);
+  void copy(StepTrace& step);
   void note(StepTrace& step);
   void blame(std::string_view when, std::string harm) {
     if (harm_.empty() && !harm.empty()) harm_ = std::string(when) + ": " + harm;
@@ -150,8 +155,9 @@ class Session {
   const Inputs& inputs_;
   Memory& memory_;
   Module module_;
-  at::Tensor x_, y_;       // of the last accepted forward
-  std::size_t spare_ = 0;  // the arena of the next x
+  at::Tensor x_, y_;          // of the last accepted forward
+  at::Tensor weight_, bias_;  // that it used: a copy of the module has others
+  std::size_t spare_ = 0;     // the arena of the next x
   std::string harm_;
 };
 
@@ -162,11 +168,16 @@ Session::Session(const Case& c, const Inputs& inputs, Memory& memory)
       memory_(memory),
       module_(make_module(c.problem)) {
   memory_.parameters.begin(c);
+  adopt(inputs);
+}
+
+/// Gives a new module the case's memory, with these parameters and statistics.
+void Session::adopt(const Inputs& state) {
   with([&](auto& m) {
-    adopt(m.weight, "weight", inputs.weight);
-    adopt(m.bias, "bias", inputs.bias);
-    adopt(m.running_mean, "running_mean", inputs.running_mean);
-    adopt(m.running_var, "running_var", inputs.running_var);
+    adopt(m.weight, "weight", state.weight);
+    adopt(m.bias, "bias", state.bias);
+    adopt(m.running_mean, "running_mean", state.running_mean);
+    adopt(m.running_var, "running_var", state.running_var);
     // An affine module has both; the functions below it take either, and forward() hands them what
     // the members hold.
     if (!problem_.weight) m.weight = at::Tensor();
@@ -206,6 +217,10 @@ void Session::forward(StepTrace& step, std::size_t index) {
   spare_ = 1 - spare_;
   x_ = std::move(x);
   y_ = std::move(y);
+  with([&](auto& m) {
+    weight_ = m.weight;
+    bias_ = m.bias;
+  });
   step.y = values_of(y_);
   if (what.op != Op::train) return;
   // An empty batch never reaches native_batch_norm: it has another node and saves nothing.
@@ -227,10 +242,8 @@ void Session::backward(StepTrace& step, std::size_t index) {
                                                     case_.exec->dy, &inputs_.step[index]));
   std::vector<at::Tensor> of{x_};
   std::vector<std::vector<double>*> to{&step.dx};
-  with([&](auto& m) {
-    if (m.weight.defined()) of.push_back(m.weight), to.push_back(&step.dweight);
-    if (m.bias.defined()) of.push_back(m.bias), to.push_back(&step.dbias);
-  });
+  if (weight_.defined()) of.push_back(weight_), to.push_back(&step.dweight);
+  if (bias_.defined()) of.push_back(bias_), to.push_back(&step.dbias);
   const bool ok = accepted(step, [&] {
     // grad() returns the gradients of this call alone: nothing accumulates. The graph is kept for a
     // second backward.
@@ -249,6 +262,7 @@ void Session::absent_parameters(StepTrace& step, const at::Tensor& dy) {
   if (problem_.weight && problem_.bias) return;
   at::Tensor weight, running_mean, running_var, mean, invstd;
   bool training = false;
+  double eps = 0;
   if (const auto node = std::dynamic_pointer_cast<Node>(y_.grad_fn())) {
     weight = node->weight_.unpack();
     running_mean = node->running_mean_.unpack();
@@ -256,10 +270,11 @@ void Session::absent_parameters(StepTrace& step, const at::Tensor& dy) {
     mean = node->result1_.unpack(node);
     invstd = node->result2_.unpack(node);
     training = node->training;
+    eps = node->eps;
   }
   const torch::NoGradGuard no_grad;
   const auto grads = at::_batch_norm_impl_index_backward(
-      0, x_, dy, weight, running_mean, running_var, mean, invstd, training, problem_.eps,
+      0, x_, dy, weight, running_mean, running_var, mean, invstd, training, eps,
       {false, !problem_.weight, !problem_.bias}, at::Tensor());
   if (!problem_.weight) step.dweight = values_of(std::get<1>(grads));
   if (!problem_.bias) step.dbias = values_of(std::get<2>(grads));
@@ -288,6 +303,35 @@ void Session::save_load(StepTrace& step) {
       for (at::Tensor& t : m.buffers()) t.fill_(-77);
     });
     std::visit([&](auto& holder) { torch::load(holder, archive); }, module_);
+  });
+}
+
+/// Goes on with the module's clone, in memory of the case's own strides. The original is
+/// overwritten while the clone is read, then gets its values back and is destroyed: the graph of
+/// the last forward still refers to its tensors, as it does for a user.
+void Session::copy(StepTrace& step) {
+  accepted(step, [&] {
+    Module clone = std::visit(
+        [](const auto& holder) -> Module {
+          using Holder = std::decay_t<decltype(holder)>;
+          return Holder(std::dynamic_pointer_cast<typename Holder::ContainedType>(holder->clone()));
+        },
+        module_);
+    std::vector<std::pair<at::Tensor, at::Tensor>> original;  // without the graph's bookkeeping
+    with([&](auto& m) {
+      for (const auto& tensors : {m.parameters(), m.buffers()})
+        for (const at::Tensor& t : tensors) original.emplace_back(t.data(), t.data().clone());
+    });
+    for (auto& [now, before] : original) now.fill_(-77);
+    module_ = std::move(clone);
+    adopt(with([](auto& m) {
+      return Inputs{values_of(m.weight),
+                    values_of(m.bias),
+                    values_of(m.running_mean),
+                    values_of(m.running_var),
+                    {}};
+    }));
+    for (auto& [now, before] : original) now.copy_(before);
   });
 }
 
@@ -327,6 +371,20 @@ StepTrace Session::play(std::size_t index) {
     case Op::track_on:
       with([](auto& m) { m.options.track_running_stats(true); });
       break;
+    case Op::set_eps:
+      with([&](auto& m) { m.options.eps(problem_.run[index].eps); });
+      break;
+    case Op::set_momentum:
+      with([&](auto& m) { set_momentum(m.options, problem_.run[index].momentum); });
+      break;
+    case Op::copy:
+      copy(step);
+      break;
+    case Op::move: {
+      Module moved = std::move(module_);
+      module_ = std::move(moved);
+      break;
+    }
   }
   note(step);
   return step;

@@ -249,9 +249,9 @@ void dense_stats(const Setting& s, const Shape& shape, Path path, Contract& c) {
   const bool wide_enough = s.half || (s.problem.dtype == Dtype::f32 && path == Path::contiguous);
   c.constant_exact = c.constant_exact && wide_enough && n <= bits;
   widen(c.run_unit, s.param);  // momentum_ and 1 - momentum_ are param_t, too
-  if (s.problem.momentum.cumulative ||
-      round_to(s.problem.param_dtype, s.problem.momentum.value) != s.problem.momentum.value)
-    widen(c.factor_unit, s.param);
+  for (const Momentum& momentum : each_momentum(s.problem))
+    if (momentum.cumulative || round_to(s.problem.param_dtype, momentum.value) != momentum.value)
+      widen(c.factor_unit, s.param);
 }
 
 /// batch_norm_cpu_update_stats_template for inputs of any strides: at::mean, then one pass a
@@ -295,10 +295,11 @@ void eval_statistics(const Setting& s, Path path, Contract& c) {
   const double unit = path == Path::strided ? s.param : s.math;
   widen(c.eval_invstd_unit,
         std::max(2.51 * unit + 2 * kU32 * (unit > kU32 ? 1 : 0), s.param + 4 * kU64));
-  if (s.problem.dtype == Dtype::f64 || s.problem.eps == 0 || !std::isfinite(s.problem.eps)) return;
+  if (s.problem.dtype == Dtype::f64) return;
   // eps as f32: its rounding error is known exactly, underflow included.
-  const double rounded = round_to(Dtype::f32, s.problem.eps);
-  widen(c.eps_unit, std::abs(rounded - s.problem.eps) / std::abs(s.problem.eps));
+  for (const double eps : each_eps(s.problem))
+    if (eps != 0 && std::isfinite(eps))
+      widen(c.eps_unit, std::abs(round_to(Dtype::f32, eps) - eps) / std::abs(eps));
 }
 
 /// Backward of contiguous and channels-last inputs. The longest way is that of (x - mean)*k: the

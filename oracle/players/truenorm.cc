@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <optional>
 
 #include "../arena.h"
@@ -96,11 +97,15 @@ bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
          });
 }
 
+std::optional<double> momentum_of(const Momentum& m) {
+  return m.cumulative ? std::nullopt : std::optional(m.value);
+}
+
 BatchNormOptions options_of(const Problem& p) {
   BatchNormOptions o;
   o.num_features = p.shape.c;
   o.eps = p.eps;
-  o.momentum = p.momentum.cumulative ? std::nullopt : std::optional(p.momentum.value);
+  o.momentum = momentum_of(p.momentum);
   o.affine =
       p.weight ? (p.bias ? Affine::both : Affine::weight) : (p.bias ? Affine::bias : Affine::none);
   o.track_running_stats = p.track;
@@ -118,20 +123,20 @@ class Game {
         exec_(*c.exec),
         inputs_(inputs),
         context_(exec_.threads, isa_of(exec_.isa)),
-        layer_(options_of(c.problem)) {
-    assign(layer_.weight(), problem_.param_dtype, inputs.weight);
-    assign(layer_.bias(), problem_.param_dtype, inputs.bias);
-    assign(layer_.running_mean(), problem_.param_dtype, inputs.running_mean);
-    assign(layer_.running_var(), problem_.param_dtype, inputs.running_var);
+        layer_(std::make_unique<BatchNorm>(options_of(c.problem))) {
+    assign(layer_->weight(), problem_.param_dtype, inputs.weight);
+    assign(layer_->bias(), problem_.param_dtype, inputs.bias);
+    assign(layer_->running_mean(), problem_.param_dtype, inputs.running_mean);
+    assign(layer_->running_var(), problem_.param_dtype, inputs.running_var);
   }
 
   Trace play() {
     if (!context_.status().ok()) return stopped(Outcome::failed, context_.status().message());
-    if (!layer_.status().ok()) return stopped(Outcome::failed, layer_.status().message());
+    if (!layer_->status().ok()) return stopped(Outcome::failed, layer_->status().message());
     for (std::size_t i = 0; i < problem_.run.size() && trace_.outcome == Outcome::played; ++i) {
       StepTrace step;
       take(i, step);
-      const BatchNorm& layer = layer_;
+      const BatchNorm& layer = *layer_;
       step.running_mean = values_of(layer.running_mean(), problem_.param_dtype);
       step.running_var = values_of(layer.running_var(), problem_.param_dtype);
       if (const auto batches = layer.num_batches_tracked())
@@ -164,19 +169,31 @@ class Game {
         backward(i, step);
         break;
       case Op::reset_stats:
-        settle(layer_.reset_running_stats(), step);
+        settle(layer_->reset_running_stats(), step);
         break;
       case Op::reset_params:
-        settle(layer_.reset_parameters(), step);
+        settle(layer_->reset_parameters(), step);
         break;
       case Op::save_load:
         save_load(step);
         break;
       case Op::track_off:
-        layer_.set_track_running_stats(false);
+        layer_->set_track_running_stats(false);
         break;
       case Op::track_on:
-        layer_.set_track_running_stats(true);
+        layer_->set_track_running_stats(true);
+        break;
+      case Op::set_eps:
+        layer_->set_eps(problem_.run[i].eps);
+        break;
+      case Op::set_momentum:
+        layer_->set_momentum(momentum_of(problem_.run[i].momentum));
+        break;
+      case Op::copy:
+        copy(i, step);
+        break;
+      case Op::move:
+        move(i, step);
         break;
     }
   }
@@ -199,24 +216,24 @@ class Game {
 
   void forward(std::size_t i, StepTrace& step) {
     const Shape shape = problem_.shape.with_batch(batch_of(problem_, i));
-    layer_.train(problem_.run[i].op == Op::train);
+    layer_->train(problem_.run[i].op == Op::train);
     arena_.begin(case_);
     const Placed& x = arena_.tensor(exec_.inplace ? Use::inout : Use::in, "x", shape,
                                     problem_.dtype, exec_.x, &inputs_.step[i]);
     const Placed& y =
         exec_.inplace ? x : arena_.tensor(Use::out, "y", shape, problem_.dtype, exec_.y);
     std::optional<BatchNorm> before;
-    if (exec_.strided_params) before.emplace(layer_);
-    if (!settle_call(layer_.forward(context_, view(x), view(y)), step)) return;
+    if (exec_.strided_params) before.emplace(*layer_);
+    if (!settle_call(layer_->forward(context_, view(x), view(y)), step)) return;
     step.y = arena_.read(y);
     last_ = i;
     if (shape.numel() != 0 &&
-        (problem_.run[i].op == Op::train || !layer_.options().track_running_stats)) {
-      step.save_mean = values_of(layer_.saved_mean(), Dtype::f64);
-      step.save_invstd = values_of(layer_.saved_invstd(), Dtype::f64);
+        (problem_.run[i].op == Op::train || !layer_->options().track_running_stats)) {
+      step.save_mean = values_of(layer_->saved_mean(), Dtype::f64);
+      step.save_invstd = values_of(layer_->saved_invstd(), Dtype::f64);
     }
     if (before && trace_.outcome == Outcome::played) compare_functions(i, shape, *before, step);
-    forwarded_by_batch_ = problem_.run[i].op == Op::train || !layer_.options().track_running_stats;
+    forwarded_by_batch_ = problem_.run[i].op == Op::train || !layer_->options().track_running_stats;
     forwarded_ = std::move(before);
   }
 
@@ -257,19 +274,19 @@ class Game {
                            rm,
                            rv,
                            momentum ? *momentum : 1 / static_cast<double>(counted),
-                           problem_.eps,
+                           before.options().eps,
                            view(y),
                            {},
                            {}};
       status = forward_training(context_, args);
     } else {
-      status = forward_inference(context_, {view(x), w, b, rm, rv, problem_.eps, view(y)});
+      status = forward_inference(context_, {view(x), w, b, rm, rv, before.options().eps, view(y)});
     }
     if (!status.ok())
       return stop(Outcome::failed,
                   std::string("the functions refuse what the layer accepts: ") + status.message());
     if (const std::string harm = arena_.harm(); !harm.empty()) return stop(Outcome::memory, harm);
-    const BatchNorm& layer = layer_;
+    const BatchNorm& layer = *layer_;
     const bool same =
         same_bits(arena_.read(y), step.y) &&
         (!update ||
@@ -294,8 +311,8 @@ class Game {
         inplace ? dy : arena_.tensor(Use::out, "dx", shape, problem_.dtype, exec_.dx);
     const Placed& dweight = arena_.vector(Use::out, "dweight", shape.c, problem_.param_dtype);
     const Placed& dbias = arena_.vector(Use::out, "dbias", shape.c, problem_.param_dtype);
-    if (!settle_call(layer_.backward(context_, view(dy), view(x), view(dx), vector_view(dweight),
-                                     vector_view(dbias)),
+    if (!settle_call(layer_->backward(context_, view(dy), view(x), view(dx), vector_view(dweight),
+                                      vector_view(dbias)),
                      step))
       return;
     step.dx = arena_.read(dx);
@@ -319,8 +336,8 @@ class Game {
     const BatchNorm& then = *forwarded_;
     if (problem_.weight) w = vector_view(parameter(Use::in, "weight", then.weight(), weight));
     if (forwarded_by_batch_) {
-      mean = values_of(layer_.saved_mean(), Dtype::f64);
-      spread = values_of(layer_.saved_invstd(), Dtype::f64);
+      mean = values_of(layer_->saved_mean(), Dtype::f64);
+      spread = values_of(layer_->saved_invstd(), Dtype::f64);
       m = vector_view(arena_.vector(Use::in, "save_mean", shape.c, Dtype::f64, &mean));
       s = vector_view(arena_.vector(Use::in, "save_invstd", shape.c, Dtype::f64, &spread));
     } else if (then.running_mean().present()) {
@@ -332,8 +349,8 @@ class Game {
     const Status status =
         forwarded_by_batch_
             ? backward_training(context_, {view(dy), view(x), w, m, s, to, to_weight, to_bias})
-            : backward_inference(
-                  context_, {view(dy), view(x), w, m, s, problem_.eps, to, to_weight, to_bias});
+            : backward_inference(context_, {view(dy), view(x), w, m, s, then.options().eps, to,
+                                            to_weight, to_bias});
     if (!status.ok())
       return stop(Outcome::failed,
                   std::string("the functions refuse the layer's gradient: ") + status.message());
@@ -343,16 +360,61 @@ class Game {
       stop(Outcome::failed, "the functions over strided vectors and the layer differ in gradients");
   }
 
+  /// A layer to be assigned to, with another state than any case's.
+  std::unique_ptr<BatchNorm> another() const {
+    BatchNormOptions o;
+    o.num_features = problem_.shape.c + 1;
+    o.eps = 7;
+    return std::make_unique<BatchNorm>(o);
+  }
+
+  /// Goes on with a copy: a new layer, or where the step's id is odd, one assigned to. The original
+  /// is overwritten in all that it owns, its memory of the last forward too, and destroyed.
+  void copy(std::size_t i, StepTrace& step) {
+    auto copied = problem_.run[i].id % 2 == 0 ? std::make_unique<BatchNorm>(*layer_) : another();
+    if (problem_.run[i].id % 2 != 0) *copied = *layer_;
+    if (!settle(copied->status(), step)) return;
+    if (const Status status = overwrite(*layer_); !status.ok())
+      stop(Outcome::failed, std::string("a copied layer refuses a forward: ") + status.message());
+    layer_ = std::move(copied);
+  }
+
+  /// As copy(), with the layer moved to. The layer moved from owns nothing and refuses every call.
+  void move(std::size_t i, StepTrace& step) {
+    auto moved =
+        problem_.run[i].id % 2 == 0 ? std::make_unique<BatchNorm>(std::move(*layer_)) : another();
+    if (problem_.run[i].id % 2 != 0) *moved = std::move(*layer_);
+    if (overwrite(*layer_).ok()) stop(Outcome::failed, "a layer moved from accepts a forward");
+    layer_ = std::move(moved);
+    settle(layer_->status(), step);
+  }
+
+  Status overwrite(BatchNorm& layer) {
+    for (const Vector& v :
+         {layer.weight(), layer.bias(), layer.running_mean(), layer.running_var()})
+      assign(v, problem_.param_dtype, std::vector<double>(static_cast<std::size_t>(v.size), -77));
+    layer.set_eps(77);
+    layer.set_momentum(0.77);
+    layer.set_track_running_stats(true);
+    layer.train();
+    arena_.begin(case_);
+    const Shape shape{3, problem_.shape.c, 0, {}};
+    const std::vector<double> values(static_cast<std::size_t>(shape.numel()), -77);
+    const Placed& x = arena_.tensor(Use::in, "x", shape, problem_.dtype, Layout::nchw, &values);
+    const Placed& y = arena_.tensor(Use::out, "y", shape, problem_.dtype, Layout::nchw);
+    return layer.forward(context_, view(x), view(y));
+  }
+
   void save_load(StepTrace& step) {
     struct Kept {
       Vector v;
       std::vector<double> values;
       std::vector<std::byte> bytes;
     };
-    const BatchNorm& layer = layer_;
-    std::array<Kept, 4> kept{Kept{layer_.weight(), {}, {}}, Kept{layer_.bias(), {}, {}},
-                             Kept{layer_.running_mean(), {}, {}},
-                             Kept{layer_.running_var(), {}, {}}};
+    const BatchNorm& layer = *layer_;
+    std::array<Kept, 4> kept{Kept{layer_->weight(), {}, {}}, Kept{layer_->bias(), {}, {}},
+                             Kept{layer_->running_mean(), {}, {}},
+                             Kept{layer_->running_var(), {}, {}}};
     for (Kept& k : kept) {
       k.values = values_of(k.v, problem_.param_dtype);
       k.bytes.resize(k.values.size() * size_of(problem_.param_dtype) + 1);
@@ -365,8 +427,8 @@ class Game {
     const auto saved = [&](const Kept& k) {
       return k.v.present() ? ConstVector{k.bytes.data(), k.v.dtype, k.v.size, 1} : ConstVector{};
     };
-    settle(layer_.load({saved(kept[0]), saved(kept[1]), saved(kept[2]), saved(kept[3]),
-                        layer.num_batches_tracked()}),
+    settle(layer_->load({saved(kept[0]), saved(kept[1]), saved(kept[2]), saved(kept[3]),
+                         layer.num_batches_tracked()}),
            step);
   }
 
@@ -376,7 +438,7 @@ class Game {
   const Exec& exec_;
   const Inputs& inputs_;
   Context context_;
-  BatchNorm layer_;
+  std::unique_ptr<BatchNorm> layer_;
   Trace trace_;
   std::optional<std::size_t> last_;
   std::optional<BatchNorm> forwarded_;  // the layer as the last forward met it (strided vectors)
