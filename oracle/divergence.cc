@@ -113,11 +113,13 @@ bool stale_forward(const Case& c, const Verdict& v, std::string_view) {
   return m.forward && m.touched;
 }
 
+// The size passes; then the gradient is summed, or refused because the graph is stale.
 bool summed_gradient(const Case& c, const Verdict& v, std::string_view) {
-  if (!said(v, "accepted", refusal(Refusal::shape_mismatch)) || !backward_step(step_of(c, v)))
-    return false;
+  if (!backward_step(step_of(c, v))) return false;
   const Moment m = before(c.problem, v.worst.step);
-  return m.forward && batch_of(c.problem, *m.forward) == 1;
+  const std::string passed = m.touched ? refusal(Refusal::stale_forward) : "accepted";
+  return said(v, passed, refusal(Refusal::shape_mismatch)) && m.forward &&
+         batch_of(c.problem, *m.forward) == 1;
 }
 
 bool no_channels(const Case& c, const Verdict& v, std::string_view) {

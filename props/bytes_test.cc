@@ -65,7 +65,8 @@ TEST(Bytes, ReachEveryEnumerator) {
 TEST(Bytes, OddNumbersKeepTheirBits) {
   for (const char* const text :
        {"x=normal(-0,-0)", "x=uniform(0,-0)", "x=cancel(-0)", "x=special(-0)", "x=const(5e-324)",
-        "eps=-0", "eps=nan", "mom=-inf", "mom=nan", "mom=cum", "run=T#4294967295"}) {
+        "eps=-0", "eps=nan", "mom=-inf", "mom=nan", "mom=cum", "run=T#4294967295",
+        "run=e(nan)Te(-0)m(-inf)m(cum)CM#4294967295"}) {
     const Case c = parse(std::string("tn1 ") + text);
     EXPECT_EQ(decode(encode(c)), c) << text;
   }

@@ -90,7 +90,11 @@ TEST(Divergence, NeighboursOfEachLinePass) {
            "tn1 n4c3 f32 affine=none run=TB | nchw params=strided",  // no weight, no statistics
            "tn1 n2c17s1x2 f32 run=TB | nchw dy=transposed",          // formats are told apart
            "tn1 n1c17s1x2 f32 run=TB | nchw dy=nhwc",
-           "tn1 n4c3 f32 affine=b stats=off run=TBS | nchw",  // the backward came first
+           "tn1 n4c3 f32 affine=b stats=off run=TBS | nchw",   // the backward came first
+           "tn1 n4c3 f32 affine=b stats=off run=TCSB | nchw",  // the graph is the original's
+           "tn1 n4c3 f32 run=TCRBPBSB | nchw",                 // as here
+           "tn1 n4c3 f32 run=-+CTB | nchw",                    // tracking is on again
+           "tn1 n4c3 f32 stats=off run=+-CTB | nchw",
        }) {
     const Case c = parse(line);
     const Verdict v = verdict(c);
@@ -147,6 +151,11 @@ TEST(Divergence, OtherFailuresOfTheSameCasesAreNew) {
   fresh("tn1 n4c3 f32 run=TB | nchw", failed(1, "dx", "step 1: dx[0]"));
   fresh("tn1 n4c3 f32 affine=b stats=off run=TB | nchw",
         failed(1, "missing", "dbias has 0 elements, not 3"));
+  fresh("tn1 n4c3 f32 run=TCRB | nchw",
+        failed(3, "refusal", "step 3: refused: stale forward, not accepted"));
+  fresh("tn1 n4c3 f32 run=C | nchw", failed(0, "refusal", "step 0: refused: other, not accepted"));
+  fresh("tn1 n4c3 f32 stats=off run=C | nchw",
+        failed(0, "num_batches_tracked", "step 0: counter 0.000000, not -1.000000"));
 }
 
 TEST(Divergence, VersionsAreTold) {

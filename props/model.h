@@ -13,12 +13,15 @@ namespace truenorm::oracle {
 
 enum class Defect {
   none,
-  float_carry,         // sums carried in float where the contract says double
-  biased_running,      // running_var takes the biased variance
-  eps_outside_root,    // 1/(sqrt(var) + eps)
-  raw_moments,         // E[x^2] - E[x]^2
-  factor_swapped,      // momentum weighs the old value
-  dropped_projection,  // dx without the term of sum((x - mean)*dy)
+  float_carry,          // sums carried in float where the contract says double
+  biased_running,       // running_var takes the biased variance
+  eps_outside_root,     // 1/(sqrt(var) + eps)
+  raw_moments,          // E[x^2] - E[x]^2
+  factor_swapped,       // momentum weighs the old value
+  dropped_projection,   // dx without the term of sum((x - mean)*dy)
+  eps_of_now,           // a backward takes the eps that was set since its forward
+  counter_left_behind,  // a move leaves num_batches_tracked behind
+  shared_copy,          // a copy shares the statistics of its original
 };
 
 /// Real: the type of every sum and operation. Values come as doubles and are rounded to the case's
@@ -60,6 +63,7 @@ class Model final : public Player {
     eps_ = p.eps;
     Momentum momentum = p.momentum;
     std::size_t last = 0;
+    double left_behind = 0;
     const std::vector<StepAnswer> rules = semantics(p);
     for (std::size_t i = 0; i < p.run.size(); ++i) {
       StepTrace step;
@@ -78,8 +82,12 @@ class Model final : public Player {
         if (op == Op::backward) backward(p, shape, in.step[last], in.step[i], step);
         if (op == Op::track_off) track = false;
         if (op == Op::track_on) track = true;
-        if (op == Op::set_eps) eps_ = p.run[i].eps;
+        if (op == Op::set_eps) set_eps(p.run[i].eps);
         if (op == Op::set_momentum) momentum = p.run[i].momentum;
+        if (op == Op::move && defect_ == Defect::counter_left_behind)
+          left_behind = rules[i].num_batches_tracked;
+        if (op == Op::copy && defect_ == Defect::shared_copy)
+          for (double& v : mean_) v = -77;  // the original is overwritten
         if ((op == Op::reset_stats || op == Op::reset_params) && track) {
           for (double& v : mean_) v = 0;
           for (double& v : var_) v = 1;
@@ -89,6 +97,7 @@ class Model final : public Player {
           for (double& v : bias_) v = 0;
         }
       }
+      if (left_behind > 0) step.num_batches_tracked -= left_behind;
       step.running_mean = mean_;
       step.running_var = var_;
       trace.steps.push_back(std::move(step));
@@ -113,6 +122,13 @@ class Model final : public Player {
     if (training && var == 0 && eps == 0) return 0;
     if (defect_ == Defect::eps_outside_root) return 1 / (std::sqrt(var) + eps);
     return 1 / std::sqrt(var + eps);
+  }
+
+  void set_eps(double eps) {
+    if (defect_ == Defect::eps_of_now)
+      for (Real& k : used_invstd_)
+        k = 1 / std::sqrt(1 / (k * k) - static_cast<Real>(eps_) + static_cast<Real>(eps));
+    eps_ = eps;
   }
 
   void forward(const Problem& p, const Shape& s, const std::vector<double>& x, bool batch,

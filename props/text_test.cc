@@ -84,6 +84,9 @@ TEST(Text, StepsCarryIdsBatchesAndRepeats) {
   EXPECT_EQ(run_of("T@4#9"), "T#9@4");
   EXPECT_EQ(run_of("TT#5TTT-+SRP"), "TT#5*4-+SRP");
   EXPECT_EQ(run_of("T*64"), "T*64");
+  EXPECT_EQ(run_of("Te(0.50)TBm(cum)m(1e-1)CM"), "Te(0.5)TBm(cum)m(0.1)CM");
+  EXPECT_EQ(run_of("e(1)e(1)e(1)e(2)#9m(cum)*2"), "e(1)*3e(2)#9m(cum)m(cum)");
+  EXPECT_EQ(run_of("e(-0)m(nan)m(-inf)"), "e(-0)m(nan)m(-inf)");
 }
 
 TEST(Text, OddNumbersComeBack) {
@@ -138,6 +141,13 @@ TEST(Text, ComplaintsNameColumnTokenAndExpectation) {
       {"tn1 run=T#3E#3", 5, "run=T#3E#3", "increase"},
       {"tn1 run=R@2", 5, "run=R@2", "T, E and B"},
       {"tn1 run=T#1#2", 12, "#", "once"},
+      {"tn1 run=Te", 10, "e", "e(number)"},
+      {"tn1 run=Te0.5B", 10, "e0.5B", "e(number)"},
+      {"tn1 run=Tm(1", 10, "m(1", "m(number) or m(cum)"},
+      {"tn1 run=e(cum)T", 11, "cum", "a number"},
+      {"tn1 run=m(none)T", 11, "none", "a number"},
+      {"tn1 run=TB(2)", 11, "(", "TEBRPS-+emCM"},
+      {"tn1 run=e(1)@2", 5, "run=e(1)@2", "T, E and B"},
       {"tn1 run=", 5, "run=", "1 to 64"},
       {"tn1 n1000000c1s64 run=T*5", 19, "run=T*5", "over all steps"},
       {"tn1 seed=-1", 10, "-1", "whole number"},

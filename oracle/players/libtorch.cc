@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/_batch_norm_impl_index_backward.h>
 #include <ATen/ops/from_blob.h>
+#include <c10/util/Logging.h>
 #include <dlfcn.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/generated/Functions.h>
@@ -402,7 +403,12 @@ void use_threads(int n) {
 
 class LibTorch final : public Player {
  public:
-  LibTorch() { at::set_num_threads(1); }
+  /// Without the stack trace that a refusal would carry: to name its functions takes milliseconds,
+  /// and nobody reads it.
+  LibTorch() {
+    at::set_num_threads(1);
+    c10::SetStackTraceFetcher([] { return std::string(); });
+  }
   std::string name() const override { return "libtorch"; }
   std::string version() const override { return TRUENORM_LIBTORCH_VERSION; }
 
