@@ -128,10 +128,10 @@ TEST(OutOfMemory, AContextThatCouldNotGrowServesSmallCallsAgain) {
 }
 
 TEST(OutOfMemory, ScratchOfMoreBytesThanCanBeCountedIsRefused) {
-  constexpr std::int64_t kChannels = std::int64_t{1} << 57;
-  alignas(64) std::array<float, 16> memory{};
+  constexpr std::int64_t kChannels = std::int64_t{1} << 59;
+  std::array<std::uint16_t, 16> memory{};
   const auto view = [&](std::size_t at) {
-    return Tensor{memory.data() + at, Dtype::f32, 2, {2, kChannels}, {kChannels, 1}};
+    return Tensor{memory.data() + at, Dtype::bf16, 2, {2, kChannels}, {kChannels, 1}};
   };
   Tensor shared = view(0);
   shared.stride = {0, 0};  // two values, read by all
@@ -140,10 +140,11 @@ TEST(OutOfMemory, ScratchOfMoreBytesThanCanBeCountedIsRefused) {
   forward.x = shared;
   forward.y = view(1);
   EXPECT_EQ(forward_training(context, forward), kNoScratch);
+  const double saved = 1;
   BackwardTraining backward;
   backward.x = backward.dy = shared;
   backward.dx = view(1);
-  backward.save_mean = {memory.data(), Dtype::f32, kChannels, 0};
+  backward.save_mean = {&saved, Dtype::f64, kChannels, 0};
   backward.save_invstd = backward.save_mean;
   EXPECT_EQ(backward_training(context, backward), kNoScratch);
 }

@@ -85,8 +85,7 @@ class Backward {
     const std::size_t careful = layout.array<std::uint8_t>(channels);
     const std::int64_t renormed = job_.r.present() ? channels : 0;
     const std::size_t weight = layout.array<double>(renormed);
-    std::int64_t slots = 0;
-    if (__builtin_mul_overflow(channels, plan_.parts.segments, &slots)) return false;
+    const std::int64_t slots = channels * plan_.parts.segments;  // no more than elements
     const std::size_t first = layout.array<double>(slots);
     const std::size_t second = layout.array<double>(slots);
     if (!layout.allocate(context_.scratch)) return false;

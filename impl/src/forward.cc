@@ -69,8 +69,7 @@ class Forward {
     const std::int64_t renormed = job_.renorm ? channels : 0;
     const std::size_t weight = layout.array<double>(renormed);
     const std::size_t bias = layout.array<double>(renormed);
-    std::int64_t slots = 0;
-    if (__builtin_mul_overflow(channels, plan_.parts.segments, &slots)) return false;
+    const std::int64_t slots = channels * plan_.parts.segments;  // no more than elements
     const std::size_t first = layout.array<double>(slots);
     const std::size_t second = layout.array<double>(slots);
     const std::size_t base = layout.array<double>(slots);

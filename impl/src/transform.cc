@@ -207,11 +207,7 @@ void store_coefficients(Dtype lane, const Walk& walk, std::int64_t c, std::int64
     return;
   }
   store_lanes(lane, to, c * walk.fold, count, from);
-  if (lane == Dtype::f64) {
-    spread(static_cast<double*>(to) + c * walk.fold, count, walk.fold);
-  } else {
-    spread(static_cast<float*>(to) + c * walk.fold, count, walk.fold);
-  }
+  spread(static_cast<float*>(to) + c * walk.fold, count, walk.fold);  // f64 has no grains
 }
 
 void apply_affine(const Kernels& kernels, Dtype dtype, const Walk& walk, const Part& part,
