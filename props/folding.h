@@ -131,6 +131,7 @@ struct FoldedOutput {
   oracle::exact::Dot layer;   // the layer before the BatchNorm
   oracle::exact::Dot folded;  // radius: from the balls of the folded parameters
   oracle::exact::DD want;     // the BatchNorm of the layer
+  oracle::exact::DD scale;    // what that multiplies the layer by
 
   double distance() const { return std::abs(static_cast<double>(folded.value - want)); }
   double radius() const { return folded.radius + folded.reference() + layer.reference(); }
@@ -162,7 +163,8 @@ struct FoldedAnswer {
       if (!f.bias.empty()) o.layer.add(1, f.bias[c], 0);
       o.folded.add(1, f.folded_bias[c], bias[c].radius);
       using oracle::exact::DD;
-      o.want = (o.layer.value - DD(f.mean[c])) * folding(c).scale() + DD(f.shift[c]);
+      o.scale = folding(c).scale();
+      o.want = (o.layer.value - DD(f.mean[c])) * o.scale + DD(f.shift[c]);
     }
   }
 

@@ -317,6 +317,10 @@ TEST(Host, SaysWhatTheInterfaceExcludes) {
   EXPECT_NE(why(*kernel, "tn1 n4c0 f32 run=T"), "");
   EXPECT_EQ(why(*kernel, "tn1 n4c3 f32 run=T-E"), "");
   EXPECT_NE(why(*layer, "tn1 n4c3 f32 run=T-E"), "");
+  EXPECT_EQ(why(*kernel, "tn1 n4c3 f32 run=Te(1)m(cum)CMB"), "");
+  EXPECT_NE(why(*kernel, "tn1 n4c3 f32 run=Te(-1)E"), "");
+  for (const char* const step : {"e(1)", "m(cum)", "C", "M"})
+    EXPECT_NE(why(*layer, std::string("tn1 n4c3 f32 run=T") + step), "") << step;
   truenorm_kernel_v1 forward_only = kTextbook;
   forward_only.backward = nullptr;
   const auto half = host_kernel(forward_only, {"test", ""});

@@ -27,8 +27,9 @@ struct Fold {
 ///                  folded_bias[c] = (bias[c] - layer.running_mean[c])*a + layer.bias[c]
 ///
 /// In double, each result rounded once where it is stored. How far the folded layer may lie from
-/// the two is derived in docs/accuracy.md and held by props.forum. `layer` may be in either mode and
-/// is not changed; weight and bias are changed only where they are the outputs.
+/// the two is derived in docs/accuracy.md and held by props.fold, beside LibTorch by props.forum.
+/// `layer` may be in either mode and is not changed; weight and bias are changed only where they
+/// are the outputs.
 ///
 /// Refused: missing_statistics (running_mean: there are none; layer: tracking is off, so that
 /// evaluation uses the batch's); bad_size (weight: out is not num_features, or a vector has another
