@@ -145,6 +145,9 @@ void add_shapes(List& list) {
                  [size](const Problem& p) { return any_size(p.shape, size); });
   list.problem("shape", "one value a channel",
                [](const Problem& p) { return p.shape.per_channel() == 1; });
+  list.problem("shape", "a size past 65536", [](const Problem& p) {
+    return std::max({p.shape.n, p.shape.c, p.shape.plane()}) > 65536;
+  });
   list.problem("shape", "one channel", [](const Problem& p) { return p.shape.c == 1; });
   list.problem("shape", "prime channels",
                [](const Problem& p) { return p.shape.c > 2 && is_prime(p.shape.c); });

@@ -7,8 +7,8 @@
 //   elements    of x, at most: 8..63 8, 64..511 55, 256..2047 25, 1k..8k 9, 8k..100k 3; the median
 //               is near 200
 //   sizes       a third each: any, primes, powers of two and one off; all log-uniform
-//   shapes      6 real networks' scaled down; 2 with planes of 1k and more; 3 with a size 0, 8 with
-//               a size made 1, 1 with one value a channel
+//   shapes      6 real networks' scaled down; 2 with planes of 1k and more; 0.3 with a batch or a
+//               plane past 65536; 3 with a size 0, 8 with a size made 1, 1 with one value a channel
 //   dtype       f32 48, f64 16, bf16 8, f16 8, bf16/f32 10, f16/f32 10
 //   program     TB 24, T 14, sequences of T and E 22, trainings then E 12, batch changes 8,
 //               E and EB 8, random of up to 12 steps with R P S - + e m C M 11, refused calls 1

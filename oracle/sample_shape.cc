@@ -65,6 +65,13 @@ Shape tall_shape(Dice& dice) {
   return shape;
 }
 
+/// One channel whose batch or plane is past the counts of 16 bits.
+Shape long_shape(Dice& dice) {
+  const std::int64_t size = (std::int64_t{1} << 16) + dice.between(1, 4095);
+  if (dice.per_mille(300)) return {1, 1, 1, {size, 0, 0}};
+  return {size, 1, 0, {}};
+}
+
 Shape free_shape(Dice& dice) {
   const int elements_octave =
       static_cast<int>(dice.pick<std::int64_t>({{8, dice.between(3, 5)},
@@ -98,6 +105,7 @@ Shape free_shape(Dice& dice) {
 Shape draw_shape(Dice& dice) {
   if (dice.per_mille(60)) return network_shape(dice);
   if (dice.per_mille(20)) return tall_shape(dice);
+  if (dice.per_mille(3)) return long_shape(dice);
   Shape shape = free_shape(dice);
   std::array<std::int64_t*, 5> sizes{&shape.n, &shape.c, &shape.s[0], &shape.s[1], &shape.s[2]};
   std::int64_t& victim = *sizes[static_cast<std::size_t>(dice.below(2 + shape.spatial_rank))];
