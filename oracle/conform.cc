@@ -3,12 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <csignal>
-#include <exception>
-#include <mutex>
 #include <set>
-#include <thread>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -16,6 +11,7 @@
 #include "sample.h"
 #include "shrink.h"
 #include "text.h"
+#include "threads.h"
 #include "words.h"
 
 namespace truenorm::oracle {
@@ -37,47 +33,6 @@ struct Part {
   Census census;
   std::vector<Found> found;
 };
-
-/// Runs `work(thread)` on every thread and calls `tick` on this one meanwhile; then throws what the
-/// first thread to fail threw. The threads take no SIGINT: it is for this one, whose handler sets
-/// the flag.
-void on_threads(unsigned threads, const std::function<void(unsigned)>& work,
-                const std::function<void()>& tick, std::atomic<bool>& stop) {
-  std::mutex mutex;
-  std::condition_variable finished;
-  unsigned running = threads;
-  std::exception_ptr error;
-  sigset_t interrupt, before;
-  sigemptyset(&interrupt);
-  sigaddset(&interrupt, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &interrupt, &before);
-  std::vector<std::thread> pool;
-  for (unsigned t = 0; t < threads; ++t)
-    pool.emplace_back([&, t] {
-      std::exception_ptr mine;
-      try {
-        work(t);
-      } catch (...) {
-        mine = std::current_exception();
-        stop = true;
-      }
-      const std::lock_guard lock(mutex);
-      if (mine && !error) error = mine;
-      --running;
-      finished.notify_one();
-    });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  {
-    std::unique_lock lock(mutex);
-    while (!finished.wait_for(lock, std::chrono::milliseconds(200), [&] { return running == 0; })) {
-      lock.unlock();
-      tick();
-      lock.lock();
-    }
-  }
-  for (std::thread& thread : pool) thread.join();
-  if (error) std::rethrow_exception(error);
-}
 
 class Run {
  public:

@@ -91,7 +91,9 @@ std::string read_text(const fs::path& file) {
   return text;
 }
 
-Plan standard_plan(const fs::path& corpus, std::uint64_t seed, std::uint64_t random_cases) {
+namespace {
+
+Plan plan_of(const fs::path& corpus, bool taught, std::uint64_t seed, std::uint64_t random_cases) {
   // Thinned so that the fixed areas take a small part of the default run, and every one of its
   // classes is still met.
   constexpr std::size_t kSmallWorlds = 3000;
@@ -102,7 +104,7 @@ Plan standard_plan(const fs::path& corpus, std::uint64_t seed, std::uint64_t ran
   lines("corpus", "smoke.cases");
   lines("corpus", "edges.cases");
   for (const char* grown : {"faults.cases", "found.cases"})
-    if (fs::exists(corpus / grown)) lines("corpus", grown);
+    if (taught && fs::exists(corpus / grown)) lines("corpus", grown);
   plan.add_cases("small worlds", small_worlds(kSmallWorlds));
   plan.add_cases("SIMD edges", simd_edges());
   lines("networks", "networks.cases");
@@ -118,6 +120,16 @@ Plan standard_plan(const fs::path& corpus, std::uint64_t seed, std::uint64_t ran
     plan.add_vectors("published vectors", read_vectors(read_text(file), file.filename().string()));
   plan.add_random("random", seed, random_cases);
   return plan;
+}
+
+}  // namespace
+
+Plan standard_plan(const fs::path& corpus, std::uint64_t seed, std::uint64_t random_cases) {
+  return plan_of(corpus, true, seed, random_cases);
+}
+
+Plan untaught_plan(const fs::path& corpus, std::uint64_t seed, std::uint64_t random_cases) {
+  return plan_of(corpus, false, seed, random_cases);
 }
 
 }  // namespace truenorm::oracle

@@ -41,7 +41,10 @@ class Plan {
   std::uint64_t size() const;  // kEndless where the random cases have no end
   Item item(std::uint64_t index) const;
   std::size_t area_of(std::uint64_t index) const;
+  /// Which case of its area it is, counted from 1.
+  std::uint64_t number_of(std::uint64_t index) const { return index - starts_[area_of(index)] + 1; }
   bool random(std::uint64_t index) const { return index >= fixed_; }
+  std::uint64_t random_cases() const { return random_; }
   const std::vector<std::string>& areas() const { return names_; }
 
   static constexpr std::uint64_t kEndless = std::numeric_limits<std::uint64_t>::max() / 2;
@@ -64,6 +67,11 @@ class Plan {
 
 /// The default run: corpus, small worlds, SIMD edges, networks, published vectors, random cases.
 Plan standard_plan(const std::filesystem::path& corpus, std::uint64_t seed,
+                   std::uint64_t random_cases);
+
+/// The same without what grew from failures: how strong the cases are is not to be told by those
+/// that were written for it.
+Plan untaught_plan(const std::filesystem::path& corpus, std::uint64_t seed,
                    std::uint64_t random_cases);
 
 /// The whole file as text. Throws CorpusError.

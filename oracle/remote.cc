@@ -138,14 +138,23 @@ Ending describe(int status, const std::string& program) {
   return {false, "exit status " + std::to_string(code)};
 }
 
-/// The parent's environment for the worker. Its OpenMP threads sleep while they wait: spinning
-/// would take the cores from the judge, and what is timed here is patience only.
-std::vector<char*> environment() {
-  static char passive[] = "OMP_WAIT_POLICY=passive";
-  std::vector<char*> all;
+/// The parent's environment for the worker, with one variable set or taken away. Its OpenMP threads
+/// sleep while they wait: spinning would take the cores from the judge, and what is timed here is
+/// patience only.
+std::vector<std::string> environment_with(const Setting& setting) {
+  std::vector<std::string> all;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry)
-    all.push_back(*entry);
-  if (std::getenv("OMP_WAIT_POLICY") == nullptr) all.push_back(passive);
+    if (setting.name.empty() || !std::string_view(*entry).starts_with(setting.name + "="))
+      all.emplace_back(*entry);
+  if (setting.value) all.push_back(setting.name + "=" + *setting.value);
+  if (std::getenv("OMP_WAIT_POLICY") == nullptr) all.emplace_back("OMP_WAIT_POLICY=passive");
+  return all;
+}
+
+/// As exec takes it.
+std::vector<char*> pointers(std::vector<std::string>& words) {
+  std::vector<char*> all;
+  for (std::string& word : words) all.push_back(word.data());
   all.push_back(nullptr);
   return all;
 }
@@ -191,6 +200,7 @@ int serve(Player& player, int in, int out) {
 struct RemotePlayer::Impl {
   std::vector<std::string> argv;
   std::chrono::milliseconds timeout;
+  Setting setting;
   pid_t pid = 0;
   int socket = -1;
   int restarts = 0;
@@ -263,10 +273,9 @@ bool RemotePlayer::Impl::start() {
     failure = {Outcome::failed, std::string("socketpair: ") + std::strerror(errno), {}};
     return false;
   }
-  std::vector<char*> words;
-  for (std::string& word : argv) words.push_back(word.data());
-  words.push_back(nullptr);
-  std::vector<char*> surroundings = environment();
+  const std::vector<char*> words = pointers(argv);
+  std::vector<std::string> variables = environment_with(setting);
+  std::vector<char*> surroundings = pointers(variables);
   // A socket that is descriptor 0 or 1 itself would lose its close-on-exec flag at the wrong
   // moment.
   const int theirs = ::fcntl(ends[1], F_DUPFD_CLOEXEC, 3);
@@ -402,11 +411,13 @@ const RemotePlayer::Reply& RemotePlayer::Impl::ask(const Problem& problem, const
   return answer;
 }
 
-RemotePlayer::RemotePlayer(std::vector<std::string> argv, std::chrono::milliseconds timeout)
+RemotePlayer::RemotePlayer(std::vector<std::string> argv, std::chrono::milliseconds timeout,
+                           const Setting& setting)
     : impl_(std::make_unique<Impl>()) {
   if (argv.empty()) throw std::invalid_argument("a worker needs a command line");
   impl_->argv = std::move(argv);
   impl_->timeout = timeout;
+  impl_->setting = setting;
 }
 
 RemotePlayer::~RemotePlayer() {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,12 @@ namespace truenorm::oracle {
 /// the answers go back on `in`.
 int serve(Player&, int in, int out);
 
+/// A variable of the worker's environment: set to the value, or taken away. No name: as it is.
+struct Setting {
+  std::string name;
+  std::optional<std::string> value;
+};
+
 /// The parent's side. Starts `argv` on first use and again after each death. unsupported() and
 /// contract() are asked of the worker, too, so the parent needs nothing of the player's library.
 /// One conversation at a time: not thread-safe; use one RemotePlayer a thread, and let that
@@ -23,7 +30,8 @@ int serve(Player&, int in, int out);
 class RemotePlayer final : public Player {
  public:
   explicit RemotePlayer(std::vector<std::string> argv,
-                        std::chrono::milliseconds timeout = std::chrono::seconds(10));
+                        std::chrono::milliseconds timeout = std::chrono::seconds(10),
+                        const Setting& = {});
   ~RemotePlayer() override;
 
   std::string name() const override;  // as the worker says at its start; starts it if need be

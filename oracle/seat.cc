@@ -44,7 +44,8 @@ class LocalSeat final : public Seat {
 
 class RemoteSeat final : public Seat {
  public:
-  explicit RemoteSeat(std::vector<std::string> command) : player_(std::move(command)) {}
+  RemoteSeat(std::vector<std::string> command, const Setting& setting)
+      : player_(std::move(command), std::chrono::seconds(10), setting) {}
 
   void send(const Case& c, const Inputs* literal) override { player_.send(c, literal); }
   RemotePlayer::Reply receive() override { return player_.receive(); }
@@ -62,8 +63,8 @@ class RemoteSeat final : public Seat {
 
 }  // namespace
 
-std::unique_ptr<Seat> remote_seat(const std::string& spec) {
-  auto seat = std::make_unique<RemoteSeat>(worker_command(spec));
+std::unique_ptr<Seat> remote_seat(const std::string& spec, const Setting& setting) {
+  auto seat = std::make_unique<RemoteSeat>(worker_command(spec), setting);
   if (const std::string why = seat->trouble(); !why.empty())
     throw std::runtime_error("player " + spec + ": " + why);
   return seat;

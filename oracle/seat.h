@@ -33,7 +33,7 @@ using Seats = std::function<std::unique_ptr<Seat>()>;
 
 /// The player in a worker process: a crash or a hang is an outcome. Starts it; throws
 /// std::runtime_error if it does not start.
-std::unique_ptr<Seat> remote_seat(const std::string& spec);
+std::unique_ptr<Seat> remote_seat(const std::string& spec, const Setting& = {});
 
 /// The player in this process, for tests and for what must not fork.
 std::unique_ptr<Seat> local_seat(std::unique_ptr<Player>);

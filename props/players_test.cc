@@ -1,5 +1,5 @@
-// The players that bring no library of their own: the textbook passes, every planted fault is
-// caught, plugins are judged as what they are.
+// The players that bring no library of their own: the honest ones pass, plugins are judged as what
+// they are.
 #include "players/players.h"
 
 #include <dlfcn.h>
@@ -89,24 +89,13 @@ void expect_honest(Player& player, const std::vector<Case>& cases) {
       << player.name() << " skipped " << score.skipped << ", hollow " << score.hollow;
 }
 
-TEST(Naive, PassesEverywhere) {
-  const auto naive = make_naive();
-  expect_honest(*naive, corpus("faults.cases"));
-  expect_honest(*naive, sampled(2000));
-}
-
-TEST(Faulty, EveryFaultIsCaught) {
-  const std::vector<Case> cases = corpus("faults.cases");
-  EXPECT_GE(faults().size(), 30u);
-  for (const Fault& fault : faults()) {
-    const auto player = make_faulty(fault.id);
-    EXPECT_GT(score_of(*player, cases, false).fail, 0) << fault.id << ": " << fault.what;
+TEST(Honest, PassEverywhere) {
+  const std::vector<Case> some = sampled(2000);
+  for (const auto make : {make_naive, make_naive_layer, make_blocked}) {
+    const auto player = make();
+    expect_honest(*player, corpus("faults.cases"));
+    expect_honest(*player, some);
   }
-}
-
-TEST(Faulty, IdsAreDistinct) {
-  std::set<std::string_view> ids;
-  for (const Fault& fault : faults()) EXPECT_TRUE(ids.insert(fault.id).second) << fault.id;
 }
 
 TEST(Plugin, TheExamplesAreRight) {

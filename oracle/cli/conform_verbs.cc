@@ -1,7 +1,6 @@
 // conform and merge.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -10,7 +9,6 @@
 #include <memory>
 #include <string>
 #include <system_error>
-#include <thread>
 #include <vector>
 
 #include "../conform.h"
@@ -76,20 +74,6 @@ void check_numbers(const Options& o) {
     throw UsageError(fmt::format("--seconds {}: a time above 0 was expected", o.seconds));
 }
 
-/// Digits and nothing else: a sign, a blank or a number that does not fit is told, not wrapped.
-CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
-  return {[least, most](std::string& text) {
-            std::uint64_t value = 0;
-            const char* end = text.data() + text.size();
-            const auto [rest, error] = std::from_chars(text.data(), end, value);
-            if (error == std::errc() && rest == end && value >= least && value <= most)
-              return std::string();
-            return fmt::format("'{}': a whole number from {} to {} was expected", text, least,
-                               most);
-          },
-          ""};
-}
-
 int conform_status(const Report& report, bool allow_new) {
   if (report.all_good(allow_new)) return report.interrupted ? kInterrupted : kGood;
   return report.interrupted && !report.conclusive() ? kInterrupted : kAgainst;
@@ -105,9 +89,7 @@ int run_conform(const Options& o) {
   engine.subject = who.subject;
   engine.seed = o.seed;
   if (o.seconds_given) engine.seconds = o.seconds;
-  engine.threads = o.threads > 0 ? o.threads
-                                 : std::clamp(std::thread::hardware_concurrency(), 1u,
-                                              static_cast<unsigned>(kMaxThreads));
+  engine.threads = judges(o.threads);
   const bool endless = o.seconds_given && !o.cases_given;
   const Plan plan =
       standard_plan(corpus_directory(o.corpus), o.seed, endless ? Plan::kEndless : o.cases);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
@@ -14,6 +15,7 @@
 #include <iostream>
 #include <iterator>
 #include <system_error>
+#include <thread>
 
 #include "../plan.h"
 #include "../players/players.h"
@@ -174,9 +176,9 @@ void require_player(const std::string& spec) {
                                spec, player_names()));
 }
 
-std::unique_ptr<Seat> seat_for(const std::string& spec) {
+std::unique_ptr<Seat> seat_for(const std::string& spec, const Setting& setting) {
   try {
-    return remote_seat(spec);
+    return remote_seat(spec, setting);
   } catch (const std::runtime_error& e) {
     // A worker that refuses its player says why and ends with kUsage.
     const std::string_view why = e.what();
@@ -248,6 +250,24 @@ fs::path corpus_directory(const std::string& option) {
       "no corpus (smoke.cases and others) in {}; --corpus DIR or TRUENORM_CORPUS names it", names));
 }
 
+CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
+  return {[least, most](std::string& text) {
+            std::uint64_t value = 0;
+            const char* end = text.data() + text.size();
+            const auto [rest, error] = std::from_chars(text.data(), end, value);
+            if (error == std::errc() && rest == end && value >= least && value <= most)
+              return std::string();
+            return fmt::format("'{}': a whole number from {} to {} was expected", text, least,
+                               most);
+          },
+          ""};
+}
+
+unsigned judges(unsigned asked) {
+  if (asked > 0) return asked;
+  return std::clamp(std::thread::hardware_concurrency(), 1u, static_cast<unsigned>(kMaxThreads));
+}
+
 namespace {
 
 volatile std::sig_atomic_t interrupt_seen = 0;
@@ -296,6 +316,11 @@ void ProgressLine::show(const Progress& p) {
   }
   text += fmt::format(", {} failed", p.against);
   if (p.fresh > 0) text += fmt::format(", {} new divergences of LibTorch", p.fresh);
+  show(text);
+}
+
+void ProgressLine::show(const std::string& text) {
+  if (!terminal_) return;
   fmt::print(stderr, "\r{}\x1b[K", text);
   std::fflush(stderr);
   shown_ = true;

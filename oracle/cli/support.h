@@ -2,6 +2,8 @@
 // the corpus and the terminal.
 #pragma once
 
+#include <CLI/CLI.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <stdexcept>
@@ -67,7 +69,7 @@ std::vector<Case> expand(const Case&);
 void require_player(const std::string& spec);
 
 /// A seat for it in a worker process; a plugin that does not load is the user's error.
-std::unique_ptr<Seat> seat_for(const std::string& spec);
+std::unique_ptr<Seat> seat_for(const std::string& spec, const Setting& = {});
 
 /// Who is judged, and everyone who plays.
 struct Table {
@@ -83,6 +85,13 @@ Table who_plays(const std::string& players, const std::string& subject);
 /// The corpus: `option`, else $TRUENORM_CORPUS, else beside the program, else where the build found
 /// it. Throws UsageError.
 std::filesystem::path corpus_directory(const std::string& option);
+
+/// A check of an option: digits and nothing else, so that a sign, a blank or a number that does not
+/// fit is told, not wrapped.
+CLI::Validator whole_number(std::uint64_t least, std::uint64_t most);
+
+/// Judges side by side: as many as asked for, or (0) one a core.
+unsigned judges(unsigned asked);
 
 /// Ctrl-C sets a flag from now on, until this is destroyed; a second one ends the program.
 class Interruptible {
@@ -102,6 +111,7 @@ class ProgressLine {
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
   void show(const Progress&);
+  void show(const std::string& text);
   void clear();
 
  private:

@@ -8,6 +8,7 @@ namespace truenorm::oracle::cli {
 
 void add_conform(CLI::App&, int& status);
 void add_merge(CLI::App&, int& status);
+void add_power(CLI::App&, int& status);
 void add_check(CLI::App&, int& status);
 void add_shrink(CLI::App&, int& status);
 void add_explain(CLI::App&, int& status);

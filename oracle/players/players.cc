@@ -42,8 +42,10 @@ std::vector<PlayerInfo> list_players() {
                : "oneDNN's primitives: this build found no libdnnl-dev",
        kOnednn},
       {"naive", "textbook loops, sums in double", true},
+      {"naive:layer", "a textbook layer with its own books over those loops", true},
+      {"blocked", "the textbook's formulas by lanes, blocks, tiles and threads' shares", true},
       {"faulty:ID",
-       "the textbook's loops with one of " + std::to_string(faults().size()) +
+       "one of these three with one of " + std::to_string(faults().size()) +
            " defects planted (truenorm list faults)",
        true},
       {"PATH.so",
@@ -56,6 +58,8 @@ std::vector<PlayerInfo> list_players() {
 std::unique_ptr<Player> make_player(std::string_view spec) {
   if (spec == "truenorm") return make_truenorm();
   if (spec == "naive") return make_naive();
+  if (spec == "naive:layer") return make_naive_layer();
+  if (spec == "blocked") return make_blocked();
   if (spec.starts_with(kFaulty)) return make_faulty(spec.substr(kFaulty.size()));
   if (is_library(spec)) return make_plugin(std::string(spec));
   if (spec == "libtorch")

@@ -11,7 +11,8 @@
 namespace truenorm::oracle {
 
 struct PlayerInfo {
-  std::string name;  // "truenorm", "libtorch", "onednn", "naive", "faulty:B004", "PATH.so"
+  std::string
+      name;  // "truenorm", "libtorch", "onednn", "naive", "blocked", "faulty:B004", "PATH.so"
   std::string what;  // one line
   bool built;        // false: this build lacks its library; `what` says which
 };
@@ -27,12 +28,14 @@ std::vector<std::string> worker_command(std::string_view spec);
 
 std::unique_ptr<Player> make_truenorm();
 std::unique_ptr<Player> make_naive();
+std::unique_ptr<Player> make_naive_layer();
+std::unique_ptr<Player> make_blocked();
 std::unique_ptr<Player> make_faulty(std::string_view id);
 std::unique_ptr<Player> make_onednn();  // only in builds that have oneDNN
 std::unique_ptr<Player> make_plugin(const std::string& path);
 
 struct Fault {
-  std::string_view id;    // of the defect in the list
+  std::string_view id;    // a number where libraries had it, else a word
   std::string_view what;  // one line
 };
 const std::vector<Fault>& faults();

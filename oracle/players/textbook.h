@@ -1,6 +1,6 @@
 // BatchNorm as a textbook writes it, as kernels of the plugin interface: two passes, sums in
 // double, any strides, one thread. Every formula stands in `Honest`; the loops ask a Rule for it,
-// so that a planted fault is a Rule with one formula changed.
+// so that a planted fault is a Rule with one formula changed. A Rule lives for one call.
 #pragma once
 
 #include <algorithm>
@@ -35,16 +35,24 @@ class Tensor {
   std::int64_t plane() const { return size(2) * size(3) * size(4); }
   std::int64_t per_channel() const { return size(0) * plane(); }
 
-  double operator()(const Index& i) const { return load(dtype(), at(i)); }
-  void set(const Index& i, double value) const { store(dtype(), value, at(i)); }
-
- private:
-  void* at(const Index& i) const {
+  std::int64_t stride(int axis) const { return axis < t_->rank ? t_->stride[axis] : 0; }
+  /// In elements.
+  std::int64_t offset(const Index& i) const {
     std::int64_t offset = 0;
     for (std::size_t axis = 0; axis < static_cast<std::size_t>(t_->rank); ++axis)
       offset += i[axis] * t_->stride[axis];
+    return offset;
+  }
+  void* at(std::int64_t offset) const {
     return static_cast<char*>(t_->data) + offset * static_cast<std::int64_t>(size_of(dtype()));
   }
+  double get(std::int64_t offset) const { return load(dtype(), at(offset)); }
+  void put(std::int64_t offset, double value) const { store(dtype(), value, at(offset)); }
+
+  double operator()(const Index& i) const { return get(offset(i)); }
+  void set(const Index& i, double value) const { put(offset(i), value); }
+
+ private:
   const truenorm_tensor* t_;
 };
 
@@ -57,16 +65,17 @@ class Vector {
   bool fits(std::int64_t channels) const { return !present() || v_->size == channels; }
   Dtype dtype() const { return dtype_of(v_->dtype); }
   double get(std::int64_t c, double otherwise = 0) const {
-    return present() ? load(dtype(), at(c)) : otherwise;
+    return present() ? place(c * v_->stride) : otherwise;
   }
   void set(std::int64_t c, double value) const {
-    if (present()) store(dtype(), value, at(c));
+    if (present()) store(dtype(), value, at(c * v_->stride));
   }
+  /// The value so many elements behind the first.
+  double place(std::int64_t offset) const { return load(dtype(), at(offset)); }
 
  private:
-  void* at(std::int64_t c) const {
-    return static_cast<char*>(v_->data) +
-           c * v_->stride * static_cast<std::int64_t>(size_of(dtype()));
+  void* at(std::int64_t offset) const {
+    return static_cast<char*>(v_->data) + offset * static_cast<std::int64_t>(size_of(dtype()));
   }
   const truenorm_vector* v_;
 };
@@ -123,7 +132,7 @@ struct Honest {
     double dy = 0, dot = 0;  // sum(dy), sum((x - mean)*dy)
   };
   static Sums sums(const Tensor& dy, const Tensor& x, std::int64_t c, double mean,
-                   bool /*training*/) {
+                   bool /*training*/, int /*threads*/) {
     Sums s;
     each(x, c, [&](const Index& i) {
       s.dy += dy(i);
@@ -140,6 +149,20 @@ struct Honest {
   }
   static double dweight(const Sums& s, double invstd, double /*old*/) { return s.dot * invstd; }
   static double dbias(const Sums& s) { return s.dy; }
+
+  /// The second passes: y = f(x) and dx = f(dy, x), over channel c.
+  template <class F>
+  static void map(const Tensor& x, const Tensor& y, std::int64_t c, F&& f) {
+    each(x, c, [&](const Index& i) { y.set(i, f(x(i))); });
+  }
+  template <class F>
+  static void map(const Tensor& dy, const Tensor& x, const Tensor& dx, std::int64_t c, F&& f) {
+    each(x, c, [&](const Index& i) { dx.set(i, f(dy(i), x(i))); });
+  }
+  /// A parameter of channel c.
+  static double parameter(const Vector& v, std::int64_t c, double otherwise) {
+    return v.get(c, otherwise);
+  }
 };
 
 inline bool well_formed(const Tensor& x, std::initializer_list<const truenorm_vector*> vectors) {
@@ -155,24 +178,25 @@ truenorm_result forward_training(const truenorm_tensor* xt, const truenorm_vecto
                                  truenorm_tensor* yt, truenorm_vector* save_mean,
                                  truenorm_vector* save_invstd, std::int32_t threads) {
   const Tensor x(*xt), y(*yt);
+  Rule rule;
   if (!well_formed(x, {weight, bias, running_mean, running_var, save_mean, save_invstd}))
     return TRUENORM_REFUSED;
-  if (x.per_channel() == 1 || Rule::refuses(x, eps)) return TRUENORM_REFUSED;
+  if (x.per_channel() == 1 || rule.refuses(x, eps)) return TRUENORM_REFUSED;
   if (x.per_channel() == 0) return TRUENORM_OK;
   const auto n = static_cast<double>(x.per_channel());
   for (std::int64_t c = 0; c < x.channels(); ++c) {
-    const Moments m = Rule::moments(x, c, threads);
-    const double invstd = Rule::invstd(m.var, eps, true);
-    const double w = Vector(weight).get(c, Rule::no_weight(true)), b = Vector(bias).get(c);
-    const double mean_used = Rule::used(m.mean, x.dtype()),
-                 invstd_used = Rule::used(invstd, x.dtype());
-    each(x, c,
-         [&](const Index& i) { y.set(i, Rule::transform(x(i), mean_used, invstd_used, w, b)); });
+    const Moments m = rule.moments(x, c, threads);
+    const double invstd = rule.invstd(m.var, eps, true);
+    const double w = rule.parameter(Vector(weight), c, rule.no_weight(true)),
+                 b = rule.parameter(Vector(bias), c, 0);
+    const double mean_used = rule.used(m.mean, x.dtype()),
+                 invstd_used = rule.used(invstd, x.dtype());
+    rule.map(x, y, c, [&](double v) { return rule.transform(v, mean_used, invstd_used, w, b); });
     const Vector rm(running_mean), rv(running_var);
-    rm.set(c, Rule::running_mean(rm.get(c), m.mean, factor));
-    rv.set(c, Rule::running_var(rv.get(c), m.var, n, factor, eps));
-    Vector(save_mean).set(c, Rule::saved(m.mean, x.dtype()));
-    Vector(save_invstd).set(c, Rule::saved(invstd, x.dtype()));
+    rm.set(c, rule.running_mean(rm.get(c), m.mean, factor));
+    rv.set(c, rule.running_var(rv.get(c), m.var, n, factor, eps));
+    Vector(save_mean).set(c, rule.saved(m.mean, x.dtype()));
+    Vector(save_invstd).set(c, rule.saved(invstd, x.dtype()));
   }
   return TRUENORM_OK;
 }
@@ -183,14 +207,15 @@ truenorm_result forward_inference(const truenorm_tensor* xt, const truenorm_vect
                                   const truenorm_vector* running_var, double eps,
                                   truenorm_tensor* yt, std::int32_t /*threads*/) {
   const Tensor x(*xt), y(*yt);
-  if (!well_formed(x, {weight, bias, running_mean, running_var}) || Rule::refuses(x, eps))
+  Rule rule;
+  if (!well_formed(x, {weight, bias, running_mean, running_var}) || rule.refuses(x, eps))
     return TRUENORM_REFUSED;
   for (std::int64_t c = 0; c < x.channels(); ++c) {
-    const double mean = Rule::used(Vector(running_mean).get(c), x.dtype());
-    const double invstd =
-        Rule::used(Rule::invstd(Vector(running_var).get(c), eps, false), x.dtype());
-    const double w = Vector(weight).get(c, Rule::no_weight(false)), b = Vector(bias).get(c);
-    each(x, c, [&](const Index& i) { y.set(i, Rule::transform(x(i), mean, invstd, w, b)); });
+    const double mean = rule.used(Vector(running_mean).get(c), x.dtype());
+    const double invstd = rule.used(rule.invstd(Vector(running_var).get(c), eps, false), x.dtype());
+    const double w = rule.parameter(Vector(weight), c, rule.no_weight(false)),
+                 b = rule.parameter(Vector(bias), c, 0);
+    rule.map(x, y, c, [&](double v) { return rule.transform(v, mean, invstd, w, b); });
   }
   return TRUENORM_OK;
 }
@@ -201,28 +226,28 @@ truenorm_result backward(const truenorm_tensor* dyt, const truenorm_tensor* xt,
                          const truenorm_vector* running_var, const truenorm_vector* save_mean,
                          const truenorm_vector* save_invstd, std::int32_t training, double eps,
                          truenorm_tensor* dxt, truenorm_vector* dweight, truenorm_vector* dbias,
-                         std::int32_t /*threads*/) {
+                         std::int32_t threads) {
   const Tensor dy(*dyt), x(*xt), dx(*dxt);
+  Rule rule;
   if (!well_formed(x, {weight, running_mean, running_var, save_mean, save_invstd, dweight, dbias}))
     return TRUENORM_REFUSED;
   const auto n = static_cast<double>(x.per_channel());
   for (std::int64_t c = 0; c < x.channels(); ++c) {
     const double mean = training ? Vector(save_mean).get(c) : Vector(running_mean).get(c);
-    const double invstd = training ? Vector(save_invstd).get(c)
-                                   : Rule::invstd(Vector(running_var).get(c), eps, false);
-    const double w = Vector(weight).get(c, Rule::no_weight(training != 0));
+    const double invstd =
+        training ? Vector(save_invstd).get(c) : rule.invstd(Vector(running_var).get(c), eps, false);
+    const double w = rule.parameter(Vector(weight), c, rule.no_weight(training != 0));
     if (x.per_channel() == 0) {  // and statistics that nobody knows
       Vector(dweight).set(c, 0);
       Vector(dbias).set(c, 0);
       continue;
     }
-    const typename Rule::Sums sums = Rule::sums(dy, x, c, mean, training != 0);
-    Vector(dweight).set(c, Rule::dweight(sums, invstd, Vector(dweight).get(c)));
-    Vector(dbias).set(c, Rule::dbias(sums));
+    const typename Rule::Sums sums = rule.sums(dy, x, c, mean, training != 0, threads);
+    Vector(dweight).set(c, rule.dweight(sums, invstd, Vector(dweight).get(c)));
+    Vector(dbias).set(c, rule.dbias(sums));
     if (!dx.present()) continue;
-    each(x, c, [&](const Index& i) {
-      dx.set(i, training ? Rule::dx(dy(i), x(i) - mean, invstd, w, sums, n)
-                         : Rule::dx_constant(dy(i), invstd, w));
+    rule.map(dy, x, dx, c, [&](double g, double v) {
+      return training ? rule.dx(g, v - mean, invstd, w, sums, n) : rule.dx_constant(g, invstd, w);
     });
   }
   return TRUENORM_OK;
