@@ -64,12 +64,12 @@ bool mismatched_backward(const Problem& p) {
   return false;
 }
 
-/// A backward whose layer was set, copied or moved since its forward.
-bool backward_of_another_layer(const Problem& p) {
+/// A backward before which, since its forward, the layer met one of these.
+bool backward_after(const Problem& p, std::initializer_list<Op> ops) {
   bool changed = false;
   for (const Step& step : p.run) {
     if (step.op == Op::backward && changed) return true;
-    const bool changes = step.op == Op::set_eps || step.op == Op::copy || step.op == Op::move;
+    const bool changes = std::find(ops.begin(), ops.end(), step.op) != ops.end();
     changed = !is_forward(step.op) && (changed || changes);
   }
   return false;
@@ -175,7 +175,12 @@ void add_programs(List& list) {
   list.problem("program", "another batch", changes_batch);
   list.problem("program", "backward first", backward_first);
   list.problem("program", "backward of another size", mismatched_backward);
-  list.problem("program", "backward of a layer set, copied or moved", backward_of_another_layer);
+  list.problem("program", "backward of a layer set, copied or moved", [](const Problem& p) {
+    return backward_after(p, {Op::set_eps, Op::copy, Op::move});
+  });
+  list.problem("program", "backward of a layer reset or loaded", [](const Problem& p) {
+    return backward_after(p, {Op::reset_stats, Op::reset_params, Op::save_load});
+  });
   list.problem("program", "tracking toggled", [](const Problem& p) {
     return count(p, Op::track_off) + count(p, Op::track_on) > 0;
   });

@@ -10,8 +10,9 @@
 //   shapes      6 real networks' scaled down; 2 with planes of 1k and more; 0.3 with a batch or a
 //               plane past 65536; 3 with a size 0, 8 with a size made 1, 1 with one value a channel
 //   dtype       f32 48, f64 16, bf16 8, f16 8, bf16/f32 10, f16/f32 10
-//   program     TB 24, T 14, sequences of T and E 22, trainings then E 12, batch changes 8,
-//               E and EB 8, random of up to 12 steps with R P S - + e m C M 11, refused calls 1
+//   program     TB 23, T 13, sequences of T and E 22, trainings then E 12, batch changes 8,
+//               E and EB 8, R P or S between T or E and its B 2, random of up to 12 steps with
+//               R P S - + e m C M 11, refused calls 1
 //   momentum    of the layer, and of a step m: 0.1 46, cum 16, 0.01..0.99 16, 1 8, 0 7, negative 3, above 1 3, NaN 1
 //   eps         1e-5 56, 1e-3 10, 1e-8..1e-1 9, 0 8, 1e-12 8, 1 5, 1e10 2, -1 1, -1e-5 1
 //   affine      gb 60, none 15, g 13, b 12; statistics off 16
@@ -143,14 +144,15 @@ void refused_program(Dice& dice, Program& program) {
 }
 
 std::vector<Step> draw_program(Dice& dice, std::int64_t n) {
-  enum Plan { kT, kTB, kSequence, kTrainEval, kBatches, kE, kRandom, kRefused };
+  enum Plan { kT, kTB, kSequence, kTrainEval, kBatches, kE, kBetween, kRandom, kRefused };
   Program program(n);
-  switch (dice.pick<Plan>({{14, kT},
-                           {24, kTB},
+  switch (dice.pick<Plan>({{13, kT},
+                           {23, kTB},
                            {22, kSequence},
                            {12, kTrainEval},
                            {8, kBatches},
                            {8, kE},
+                           {2, kBetween},
                            {11, kRandom},
                            {1, kRefused}})) {
     case kT:
@@ -178,6 +180,11 @@ std::vector<Step> draw_program(Dice& dice, std::int64_t n) {
     case kE:
       program.add(Op::eval);
       if (dice.per_mille(500)) program.add(Op::backward);
+      break;
+    case kBetween:
+      program.add(dice.per_mille(700) ? Op::train : Op::eval)
+          .add(dice.pick<Op>({{40, Op::reset_params}, {40, Op::save_load}, {20, Op::reset_stats}}))
+          .add(Op::backward);
       break;
     case kRandom:
       random_program(dice, program);
