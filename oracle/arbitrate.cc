@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "conform.h"
+#include "shrink.h"
 #include "words.h"
 
 namespace truenorm::oracle {
@@ -11,6 +12,22 @@ Verdict judge_reply(const Item& item, const Inputs& inputs, const RemotePlayer::
   if (reply.trace.outcome != Outcome::played) return judge(reply.trace, Answer{});
   if (item.vector != nullptr) return judge_vector(*item.vector, reply.trace, reply.contract);
   return judge(reply.trace, answer(item.value.problem, inputs, reply.contract));
+}
+
+Sign sign_of(const Verdict& v) {
+  if (against(v)) return Sign::fails;
+  return v.result == Result::pass ? Sign::passes : Sign::nothing;
+}
+
+Case shrink_verdict(const Case& failing, const Verdict& seen,
+                    const std::function<Verdict(const Case&)>& play, int calls) {
+  const auto fails = [&](const Case& c) {
+    const Verdict v = play(c.exec ? c : Case{c.problem, Exec{}});
+    return v.result == seen.result && v.reason == seen.reason;
+  };
+  Case minimal = shrink(failing, fails, calls);
+  if (!minimal.exec) minimal.exec = Exec{};
+  return minimal;
 }
 
 std::string opinion(const std::string& subject, const Verdict& verdict, const Verdict* rival,

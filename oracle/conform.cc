@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "sample.h"
-#include "shrink.h"
 #include "text.h"
 #include "threads.h"
 #include "words.h"
@@ -33,6 +32,11 @@ struct Part {
   Census census;
   std::vector<Found> found;
 };
+
+/// What a seat answers to a case, judged.
+Verdict verdict_of(Seat& seat, const Case& c) {
+  return judge_reply({c, nullptr}, make_inputs(c), seat.ask(c));
+}
 
 class Run {
  public:
@@ -61,6 +65,7 @@ class Run {
   void count_rival(Part&, const Pending&, const Verdict&, const Verdict& rival,
                    const std::string& id);
   Found entry(const Pending&, const Verdict&) const;
+  bool restate(Found&, const Case& minimal, Seat& subject, Seat* libtorch);
   void shrink_one(Found&, Seat& subject, Seat* libtorch);
   void shrink_some(std::vector<Found>&);
   std::string classify(const Case& c, const Verdict& v) const {
@@ -195,6 +200,7 @@ Found Run::entry(const Pending& p, const Verdict& v) const {
   f.reason = v.reason;
   f.detail = describe(p.item.value, v);
   if (p.item.vector != nullptr) {
+    f.published = true;
     f.found = f.line = p.item.vector->file + " \"" + p.item.vector->name + '"';
     f.command =
         "./run vectors corpus/vectors/" + p.item.vector->file + " --subject " + options_.subject;
@@ -205,37 +211,13 @@ Found Run::entry(const Pending& p, const Verdict& v) const {
   return found;
 }
 
-void Run::shrink_one(Found& found, Seat& subject, Seat* libtorch) {
-  const bool rival_wrong = found.entry.divergence;
-  Seat& accused = rival_wrong ? *libtorch : subject;
-  auto verdict_of = [](Seat& seat, const Case& c) {
-    return judge_reply({c, nullptr}, make_inputs(c), seat.ask(c));
-  };
-  // The same thing must go wrong, or shrinking slides from one fault to another.
-  auto fails = [&](const Case& candidate) {
-    if (stop_ || (watch_.interrupted && watch_.interrupted())) return false;
-    Case c = candidate;
-    if (!c.exec) c.exec = Exec{};
-    const Verdict v = verdict_of(accused, c);
-    return v.result == found.verdict.result && v.reason == found.verdict.reason &&
-           (!rival_wrong || classify(c, v).empty());
-  };
-  if (!fails(found.item.value)) {
-    if (!stop_) found.entry.opinion += "; played again, it did not happen";
-    return;
-  }
-  // Every death costs a start of the process.
-  const int calls =
-      found.verdict.result == Result::fail ? options_.shrink_calls : options_.shrink_calls / 8;
-  Case minimal = shrink(found.item.value, fails, calls);
-  if (!minimal.exec) minimal.exec = Exec{};
-  if (stop_ || minimal == found.item.value) return;
-
+/// States the failure by its minimal case. False: there it did not happen again, and a failure that
+/// comes and goes keeps the line that was seen.
+bool Run::restate(Found& found, const Case& minimal, Seat& subject, Seat* libtorch) {
   const Verdict mine = verdict_of(subject, minimal);
   const Verdict theirs = libtorch != nullptr ? verdict_of(*libtorch, minimal) : Verdict{};
-  const Verdict& v = rival_wrong ? theirs : mine;
-  if (v.result != found.verdict.result)
-    return;  // a failure that comes and goes keeps the line that was seen
+  const Verdict& v = found.entry.divergence ? theirs : mine;
+  if (v.result != found.verdict.result) return false;
   const bool alone = options_.subject == "libtorch";
   const std::string id = classify(minimal, alone ? mine : theirs);
   Failure& f = found.entry;
@@ -244,6 +226,33 @@ void Run::shrink_one(Found& found, Seat& subject, Seat* libtorch) {
   f.detail = describe(minimal, v);
   f.command = rerun_command(f.line, options_.subject);
   f.opinion = opinion(options_.subject, mine, libtorch != nullptr ? &theirs : nullptr, id);
+  return true;
+}
+
+void Run::shrink_one(Found& found, Seat& subject, Seat* libtorch) {
+  const bool rival_wrong = found.entry.divergence;
+  Seat& accused = rival_wrong ? *libtorch : subject;
+  const auto ended = [&] { return stop_ || (watch_.interrupted && watch_.interrupted()); };
+  // Nothing fails any more once the run is to end, and a divergence that is listed is none.
+  const auto play = [&](const Case& c) {
+    if (ended()) return Verdict{};
+    const Verdict v = verdict_of(accused, c);
+    return rival_wrong && !classify(c, v).empty() ? Verdict{} : v;
+  };
+  const Verdict again = play(found.item.value);
+  if (again.result != found.verdict.result || again.reason != found.verdict.reason) {
+    if (!stop_) found.entry.opinion += "; played again, it did not happen";
+    return;
+  }
+  // Every death costs a start of the process.
+  const int calls =
+      found.verdict.result == Result::fail ? options_.shrink_calls : options_.shrink_calls / 8;
+  const Case minimal = shrink_verdict(found.item.value, found.verdict, play, calls);
+  if (stop_) return;
+  if (minimal != found.item.value && !restate(found, minimal, subject, libtorch)) return;
+  if (!options_.explain) return;
+  auto effects = field_effects(minimal, [&](const Case& c) { return sign_of(play(c)); });
+  if (!ended()) found.entry.effects = std::move(effects);
 }
 
 /// Shrinks the first failure of each kind, then the first ones of all, up to the number that is

@@ -11,6 +11,7 @@
 #include "plan.h"
 #include "report.h"
 #include "seat.h"
+#include "vary.h"
 
 namespace truenorm::oracle {
 
@@ -22,6 +23,7 @@ struct ConformOptions {
   unsigned threads = 1;
   std::size_t shrunk = 20;  // failures to shrink: one of each kind first
   int shrink_calls = 400;   // plays to spend on each
+  bool explain = false;     // vary each field of what was shrunk
 };
 
 /// Who plays. Seats are made in the thread that uses them.
@@ -52,6 +54,15 @@ Report conform(const Plan&, const ConformOptions&, const Bench&, const Watch&);
 
 /// The verdict on what a player answered to a case.
 Verdict judge_reply(const Item&, const Inputs&, const RemotePlayer::Reply&);
+
+/// What the verdict on a variation tells of a failure.
+Sign sign_of(const Verdict&);
+
+/// Shrinks a case on which `seen` was the verdict, for as long as the same goes wrong: the same
+/// result for the same reason, or shrinking slides from one fault to another. `play` judges a case
+/// that has an Exec; `calls` of it are spent at most. The result has an Exec.
+Case shrink_verdict(const Case&, const Verdict& seen,
+                    const std::function<Verdict(const Case&)>& play, int calls);
 
 /// Both verdicts on one case, in words: who is right, and who says so. `rival`: LibTorch's, null if
 /// it was not asked; `id`: its known divergence.

@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "found.h"
 #include "sample.h"
 #include "text.h"
 
@@ -93,7 +94,9 @@ std::string read_text(const fs::path& file) {
 
 namespace {
 
-Plan plan_of(const fs::path& corpus, bool taught, std::uint64_t seed, std::uint64_t random_cases) {
+/// `found`: played first, after the committed ones.
+Plan plan_of(const fs::path& corpus, bool taught, const std::vector<Case>& found,
+             std::uint64_t seed, std::uint64_t random_cases) {
   // Thinned so that the fixed areas take a small part of the default run, and every one of its
   // classes is still met.
   constexpr std::size_t kSmallWorlds = 3000;
@@ -101,10 +104,14 @@ Plan plan_of(const fs::path& corpus, bool taught, std::uint64_t seed, std::uint6
   auto lines = [&](const std::string& area, const char* file) {
     plan.add_lines(area, read_text(corpus / file), (corpus / file).string());
   };
+  std::vector<Case> again;
+  if (taught) again = read_found((corpus / "found.cases").string());
+  for (const Case& c : found)
+    if (std::find(again.begin(), again.end(), c) == again.end()) again.push_back(c);
+  if (!again.empty()) plan.add_cases("found", again);
   lines("corpus", "smoke.cases");
   lines("corpus", "edges.cases");
-  for (const char* grown : {"faults.cases", "found.cases"})
-    if (taught && fs::exists(corpus / grown)) lines("corpus", grown);
+  if (taught && fs::exists(corpus / "faults.cases")) lines("corpus", "faults.cases");
   plan.add_cases("small worlds", small_worlds(kSmallWorlds));
   plan.add_cases("SIMD edges", simd_edges());
   lines("networks", "networks.cases");
@@ -124,12 +131,13 @@ Plan plan_of(const fs::path& corpus, bool taught, std::uint64_t seed, std::uint6
 
 }  // namespace
 
-Plan standard_plan(const fs::path& corpus, std::uint64_t seed, std::uint64_t random_cases) {
-  return plan_of(corpus, true, seed, random_cases);
+Plan standard_plan(const fs::path& corpus, std::uint64_t seed, std::uint64_t random_cases,
+                   const std::vector<Case>& found) {
+  return plan_of(corpus, true, found, seed, random_cases);
 }
 
 Plan untaught_plan(const fs::path& corpus, std::uint64_t seed, std::uint64_t random_cases) {
-  return plan_of(corpus, false, seed, random_cases);
+  return plan_of(corpus, false, {}, seed, random_cases);
 }
 
 }  // namespace truenorm::oracle

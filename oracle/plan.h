@@ -65,9 +65,10 @@ class Plan {
   std::uint64_t fixed_ = 0, seed_ = 0, random_ = 0;
 };
 
-/// The default run: corpus, small worlds, SIMD edges, networks, published vectors, random cases.
+/// The default run: found cases (those of corpus/found.cases, then `found`, each once; no area where
+/// there are none), corpus, small worlds, SIMD edges, networks, published vectors, random cases.
 Plan standard_plan(const std::filesystem::path& corpus, std::uint64_t seed,
-                   std::uint64_t random_cases);
+                   std::uint64_t random_cases, const std::vector<Case>& found = {});
 
 /// The same without what grew from failures: how strong the cases are is not to be told by those
 /// that were written for it.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 namespace truenorm::oracle {
 
@@ -40,6 +41,20 @@ void sort_failures(Report& report) {
                    [](const Failure& a, const Failure& b) {
                      return std::pair(a.index, a.divergence) < std::pair(b.index, b.divergence);
                    });
+}
+
+std::vector<const Failure*> chosen_failures(const Report& report, bool divergences,
+                                            std::size_t most) {
+  std::vector<const Failure*> chosen;
+  std::set<std::string> lines;
+  for (const bool shrunk : {true, false})
+    for (const Failure& f : report.failures)
+      if (f.divergence == divergences && f.shrunk == shrunk && chosen.size() < most &&
+          lines.insert(f.line).second)
+        chosen.push_back(&f);
+  std::stable_sort(chosen.begin(), chosen.end(),
+                   [](const Failure* a, const Failure* b) { return a->index < b->index; });
+  return chosen;
 }
 
 Tally Report::total() const {

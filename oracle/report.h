@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "judge.h"
+#include "vary.h"
 
 namespace truenorm::oracle {
 
@@ -60,10 +61,12 @@ struct Failure {
   bool shrunk = false;
   bool divergence = false;  // against LibTorch, not the subject
   Result result = Result::fail;
-  std::string reason;   // as in the verdict
-  std::string detail;   // one sentence
-  std::string opinion;  // who is right, and who says so
-  std::string command;  // plays `line` again
+  std::string reason;                // as in the verdict
+  std::string detail;                // one sentence
+  std::string opinion;               // who is right, and who says so
+  std::string command;               // plays `line` again
+  bool published = false;            // a published vector, which no case line says
+  std::vector<FieldEffect> effects;  // of the fields of `line`, where that was asked for
 };
 
 /// One part of the cases: those whose index is `index` modulo `count`.
@@ -126,6 +129,10 @@ Report from_json(std::string_view text, std::string_view what);
 
 /// JUnit XML: one test suite an area, one test case a failure, the others in one.
 std::string to_junit(const Report&);
+
+/// The failures that stand for the rest: one of each kind and every minimal line once, up to `most`
+/// of them, in case order. Against the subject, or the new divergences of LibTorch.
+std::vector<const Failure*> chosen_failures(const Report&, bool divergences, std::size_t most);
 
 struct Look {
   bool colour = false;

@@ -9,8 +9,15 @@
 #include <vector>
 
 #include "report.h"
+#include "vary_json.h"
 
 namespace truenorm::oracle {
+
+void to_json(nlohmann::ordered_json& json, const FieldEffect& effect) {
+  json = {{"field", effect.field},   {"value", effect.value}, {"matters", effect.matters()},
+          {"passes", effect.passes}, {"fails", effect.fails}, {"tells_nothing", effect.nothing}};
+}
+
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -36,10 +43,12 @@ Json results_json(const Tally& tally) {
 }
 
 Json failure_json(const Failure& f) {
-  return {{"case", f.line},       {"reason", f.reason},   {"result", name(f.result)},
-          {"area", f.area},       {"index", f.index},     {"detail", f.detail},
-          {"opinion", f.opinion}, {"command", f.command}, {"found", f.found},
-          {"shrunk", f.shrunk}};
+  Json json{{"case", f.line},       {"reason", f.reason},   {"result", name(f.result)},
+            {"area", f.area},       {"index", f.index},     {"detail", f.detail},
+            {"opinion", f.opinion}, {"command", f.command}, {"found", f.found},
+            {"shrunk", f.shrunk}};
+  if (!f.effects.empty()) json["fields"] = f.effects;
+  return json;
 }
 
 Json areas_json(const Report& r) {
@@ -73,6 +82,10 @@ class Node {
     const auto it = json_->find(std::string(key));
     if (it == json_->end()) fail(fmt::format("key '{}' is missing", key));
     return Node(*it, file_, fmt::format("{}/{}", pointer_, key));
+  }
+
+  bool has(std::string_view key) const {
+    return json_->is_object() && json_->contains(std::string(key));
   }
 
   std::vector<Node> elements() const {
@@ -164,6 +177,17 @@ Tally read_tally(const Node& node) {
   return tally;
 }
 
+std::vector<std::string> read_texts(const Node& node) {
+  std::vector<std::string> texts;
+  for (const Node& text : node.elements()) texts.push_back(text.text());
+  return texts;
+}
+
+FieldEffect read_effect(const Node& node) {
+  return {node.at("field").text(), node.at("value").text(), read_texts(node.at("fails")),
+          read_texts(node.at("passes")), read_texts(node.at("tells_nothing"))};
+}
+
 Failure read_failure(const Node& node, bool divergence) {
   Failure f;
   f.divergence = divergence;
@@ -180,6 +204,9 @@ Failure read_failure(const Node& node, bool divergence) {
   f.command = node.at("command").text();
   f.found = node.at("found").text();
   f.shrunk = node.at("shrunk").flag();
+  if (node.has("fields"))
+    for (const Node& effect : node.at("fields").elements())
+      f.effects.push_back(read_effect(effect));
   return f;
 }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "report.h"
 
@@ -82,19 +81,11 @@ class Writer {
 
 /// How many were shown.
 std::size_t Writer::failures(bool divergences, std::size_t most) {
-  // The shrunk ones stand for the rest: one of each kind, and every minimal line once.
-  std::vector<const Failure*> chosen;
-  std::set<std::string> lines;
-  std::uint64_t all = 0;
-  for (const bool shrunk : {true, false})
-    for (const Failure& f : r_.failures) {
-      if (f.divergence != divergences || f.shrunk != shrunk) continue;
-      ++all;
-      if (chosen.size() < most && lines.insert(f.line).second) chosen.push_back(&f);
-    }
+  const std::vector<const Failure*> chosen = chosen_failures(r_, divergences, most);
+  const auto all = static_cast<std::uint64_t>(
+      std::count_if(r_.failures.begin(), r_.failures.end(),
+                    [divergences](const Failure& f) { return f.divergence == divergences; }));
   if (all == 0) return 0;
-  std::stable_sort(chosen.begin(), chosen.end(),
-                   [](const Failure* a, const Failure* b) { return a->index < b->index; });
   const std::string what =
       divergences ? plural(all, "new divergence of LibTorch", "new divergences of LibTorch")
                   : plural(all, "verdict against ", "verdicts against ") + r_.subject;
@@ -106,6 +97,7 @@ std::size_t Writer::failures(bool divergences, std::size_t most) {
     line("        {}", f->detail);
     line("        {}", f->opinion);
     line("        {}", f->command);
+    if (!f->effects.empty()) out_ += effects_text(f->effects, "        ");
   }
   line("");
   return chosen.size();

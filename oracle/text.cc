@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <utility>
 
 namespace truenorm::oracle {
 namespace {
@@ -18,10 +19,10 @@ std::string momentum_token(const Momentum& momentum) {
   return momentum.cumulative ? "cum" : number(momentum.value);
 }
 
-std::string shape_token(const Shape& shape) {
-  std::string text = "n" + std::to_string(shape.n) + "c" + std::to_string(shape.c);
+std::string spatial_token(const Shape& shape) {
+  std::string text;
   for (int d = 0; d < shape.spatial_rank; ++d)
-    text += (d == 0 ? "s" : "x") + std::to_string(shape.s[static_cast<std::size_t>(d)]);
+    text += (d == 0 ? "" : "x") + std::to_string(shape.s[static_cast<std::size_t>(d)]);
   return text;
 }
 
@@ -77,42 +78,83 @@ std::string affine_token(const Problem& problem) {
   return std::string(problem.weight ? "g" : "") + (problem.bias ? "b" : "");
 }
 
-std::string exec_tokens(const Exec& exec) {
-  std::string text(name(exec.x));
-  const Layout output = output_layout(exec.x);
-  if (exec.y != output) (text += " y=") += name(exec.y);
-  if (exec.dy != exec.x) (text += " dy=") += name(exec.dy);
-  if (exec.dx != output) (text += " dx=") += name(exec.dx);
+/// The words of one side of the line, in order.
+class Words {
+ public:
+  /// A word that always stands there, as "key=value".
+  void add(std::string key, const std::string& value) {
+    std::string text = " " + key + "=" + value;
+    list_.push_back({std::move(key), value, std::move(text)});
+  }
+  /// A word with a text of its own; none where the line leaves it out.
+  void add(std::string key, std::string value, std::string text) {
+    list_.push_back({std::move(key), std::move(value), std::move(text)});
+  }
+  /// A word that the line leaves out where its field has the default.
+  void optional(std::string key, const std::string& value, bool is_default) {
+    is_default ? add(std::move(key), value, "") : add(std::move(key), value);
+  }
+  std::vector<Word> take() { return std::move(list_); }
+
+ private:
+  std::vector<Word> list_;
+};
+
+void add_problem(Words& out, const Problem& p) {
+  const Problem defaults;
+  const std::string n = std::to_string(p.shape.n), c = std::to_string(p.shape.c);
+  const std::string s = spatial_token(p.shape);
+  out.add("n", n, " n" + n);
+  out.add("c", c, "c" + c);
+  out.add("s", s.empty() ? "none" : s, s.empty() ? "" : "s" + s);
+  std::string dtype(name(p.dtype));
+  if (p.param_dtype != p.dtype) (dtype += '/') += name(p.param_dtype);
+  out.add("dtype", dtype, " " + dtype);
+  out.add("eps", number(p.eps));
+  out.add("mom", momentum_token(p.momentum));
+  out.add("affine", affine_token(p));
+  out.add("stats", p.track ? "on" : "off");
+  out.add("x", dist_token(p.x));
+  out.add("dy", dist_token(p.dy));
+  out.optional("w", dist_token(p.w), p.w == defaults.w);
+  out.optional("b", dist_token(p.b), p.b == defaults.b);
+  out.optional("rm", dist_token(p.rm), p.rm == defaults.rm);
+  out.optional("rv", dist_token(p.rv), p.rv == defaults.rv);
+  out.add("run", run_token(p.run));
+  out.add("seed", std::to_string(p.seed));
+}
+
+void add_exec(Words& out, const Exec& exec) {
   const Exec defaults;
-  if (exec.threads != defaults.threads) text += " thr=" + std::to_string(exec.threads);
-  if (exec.isa != defaults.isa) (text += " isa=") += name(exec.isa);
-  if (exec.skew != defaults.skew) text += " skew=" + std::to_string(exec.skew);
-  if (exec.inplace) text += " inplace";
-  if (exec.strided_params) text += " params=strided";
-  return text;
+  const std::string layout(name(exec.x));
+  out.add("layout", layout, " | " + layout);
+  const auto other = [&out](const std::string& tensor, Layout held, Layout usual) {
+    const std::string value(name(held));
+    held == usual ? out.add("layout " + tensor, "as x", "")
+                  : out.add("layout " + tensor, value, " " + tensor + "=" + value);
+  };
+  other("y", exec.y, output_layout(exec.x));
+  other("dy", exec.dy, exec.x);
+  other("dx", exec.dx, output_layout(exec.x));
+  out.optional("thr", std::to_string(exec.threads), exec.threads == defaults.threads);
+  out.optional("isa", std::string(name(exec.isa)), exec.isa == defaults.isa);
+  out.optional("skew", std::to_string(exec.skew), exec.skew == defaults.skew);
+  out.add("inplace", exec.inplace ? "yes" : "no", exec.inplace ? " inplace" : "");
+  out.optional("params", exec.strided_params ? "strided" : "dense", !exec.strided_params);
 }
 
 }  // namespace
 
+std::vector<Word> words(const Case& c) {
+  Words out;
+  add_problem(out, c.problem);
+  if (c.exec) add_exec(out, *c.exec);
+  return out.take();
+}
+
 std::string print(const Case& c) {
-  const Problem& p = c.problem;
-  const Problem defaults;
-  std::string text = "tn1 " + shape_token(p.shape);
-  (text += ' ') += name(p.dtype);
-  if (p.param_dtype != p.dtype) (text += '/') += name(p.param_dtype);
-  text += " eps=" + number(p.eps);
-  text += " mom=" + momentum_token(p.momentum);
-  text += " affine=" + affine_token(p);
-  text += p.track ? " stats=on" : " stats=off";
-  text += " x=" + dist_token(p.x);
-  text += " dy=" + dist_token(p.dy);
-  if (p.w != defaults.w) text += " w=" + dist_token(p.w);
-  if (p.b != defaults.b) text += " b=" + dist_token(p.b);
-  if (p.rm != defaults.rm) text += " rm=" + dist_token(p.rm);
-  if (p.rv != defaults.rv) text += " rv=" + dist_token(p.rv);
-  text += " run=" + run_token(p.run);
-  text += " seed=" + std::to_string(p.seed);
-  if (c.exec) text += " | " + exec_tokens(*c.exec);
+  std::string text = "tn1";
+  for (const Word& word : words(c)) text += word.text;
   return text;
 }
 

@@ -25,6 +25,17 @@ struct ParseError : std::runtime_error {
 /// have their default.
 std::string print(const Case&);
 
+/// One word of the canonical line: one field of the case.
+struct Word {
+  std::string key;    // "n", "dtype", "eps", ..., "layout", "layout dx", "thr", ...
+  std::string value;  // "4", "f32", "1e-05", ...; of a layout like that of x: "as x"
+  std::string text;   // as print() writes it; empty where it leaves a default out
+};
+
+/// Every word in order, also those left out; print() is their texts. Without an Exec there are no
+/// words of it.
+std::vector<Word> words(const Case&);
+
 /// Parses a line; keys in any order, missing ones take their defaults, surrounding blanks are
 /// ignored. Throws ParseError. Law: parse(print(c)) == c for every valid case.
 Case parse(std::string_view line);

@@ -7,13 +7,12 @@
 
 #include <cstdint>
 #include <ostream>
-#include <sstream>
-#include <string>
 #include <utility>
 #include <vector>
 
 #include "bytes.h"
 #include "case.h"
+#include "health.h"
 #include "numbers.h"
 #include "sample.h"
 #include "shrink.h"
@@ -59,30 +58,55 @@ inline rc::Gen<oracle::Case> decoded_case(std::int64_t max_elements = oracle::kM
   });
 }
 
-/// Runs `property` on `count` random inputs of a stream that is the same in every run.
+/// Both, in turn.
+inline rc::Gen<oracle::Case> any_case(std::int64_t max_elements = 2000) {
+  return rc::gen::oneOf(sampled_case(), decoded_case(max_elements));
+}
+
+/// For a property that moves no tensor.
+inline Limits no_tensors() { return {.work = 0}; }
+
+/// The same, tried in every class of cases.
+inline Limits no_tensors_in_every_class() {
+  Limits limits = no_tensors();
+  for (const oracle::Class& one : oracle::classes())
+    if (limits.covers.empty() || limits.covers.back() != one.area)
+      limits.covers.push_back(one.area);
+  return limits;
+}
+
+/// Runs a property that draws its inputs itself, `count` times, on a stream that is the same in
+/// every run. `limits.work` is about cases, which health does not see here.
 template <typename Property>
-void check(int count, Property&& property) {
-  const auto* const info = ::testing::UnitTest::GetInstance()->current_test_info();
-  rc::detail::TestMetadata metadata;
-  metadata.id = std::string(info->test_suite_name()) + "/" + info->name();
-  metadata.description = info->name();
-  rc::detail::TestParams params;
-  params.seed = 1;
-  params.maxSuccess = count;
-  const auto result = rc::detail::checkTestable(std::forward<Property>(property), metadata, params);
-  if (result.template is<rc::detail::SuccessResult>()) return;
-  std::ostringstream message;
-  rc::detail::printResultMessage(result, message);
-  FAIL() << message.str();
+void check(int count, Property&& property, Limits limits = {}) {
+  limits.work = 0;
+  Health health;
+  if (holds(rc::detail::toProperty(std::forward<Property>(property)), count, health))
+    report(health, limits, 0, 0);
+}
+
+/// Runs a property over cases: first on every found one, then on `count` of `cases`. It may draw
+/// more than the case; a found one is played with a few of those.
+template <typename Property>
+void check(int count, const rc::Gen<oracle::Case>& cases, const Property& property,
+           const Limits& limits = {}) {
+  constexpr int kDraws = 5;
+  const auto over = [&property](const rc::Gen<oracle::Case>& from, Health& health) {
+    return rc::detail::toProperty([&property, &health, from] {
+      const oracle::Case c = *from;
+      health.given(c);
+      property(c);
+    });
+  };
+  std::uint64_t replayed = 0, still_fail = 0;
+  for (const oracle::Case& c : found_cases()) {
+    Health ignored;
+    const rc::Gen<oracle::Case> again([c](const rc::Random&, int) { return shrinkable(c); });
+    ++replayed;
+    still_fail += !holds(over(again, ignored), kDraws, ignored);
+  }
+  Health health;
+  if (holds(over(cases, health), count, health)) report(health, limits, replayed, still_fail);
 }
 
 }  // namespace truenorm::props
-
-namespace rc {
-
-template <>
-struct Arbitrary<truenorm::oracle::Case> {
-  static Gen<truenorm::oracle::Case> arbitrary() { return truenorm::props::sampled_case(); }
-};
-
-}  // namespace rc

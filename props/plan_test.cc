@@ -16,6 +16,9 @@ namespace {
 using oracle::Case;
 using oracle::Layout;
 using oracle::Shape;
+using props::check;
+using props::proves_nothing;
+using props::sampled_case;
 
 constexpr Machine kMachine{std::int64_t{1} << 20, std::int64_t{16} << 20};
 
@@ -223,9 +226,9 @@ bool all_once(const std::vector<int>& times) {
 }
 
 TEST(Plan, PartsAndTilesAreAllOnce) {
-  props::check(1500, [](const Case& c) {
+  check(1500, sampled_case(), [](const Case& c) {
     const auto call = any_call(c);
-    if (!call) return;
+    if (!call) return proves_nothing();
     const Plan plan = call->plan(any_threads(), any_machine());
     const Walk& walk = call->summed > 0 ? plan.sums : plan.sweep;
     RC_ASSERT(walk.count * walk.channels == c.problem.shape.numel());
@@ -245,9 +248,9 @@ TEST(Plan, PartsAndTilesAreAllOnce) {
 
 // A walk meets each element of its tensor once: the offsets of a cursor are those of the indices.
 TEST(Plan, CursorsMeetEveryElementOnce) {
-  props::check(500, [](const Case& c) {
+  check(500, sampled_case(), [](const Case& c) {
     const auto call = any_call(c);
-    if (!call) return;
+    if (!call) return proves_nothing();
     const ConstTensor& x = call->views[0];
     std::vector<std::int64_t> wanted{0}, found;
     for (std::size_t axis = 0; axis < static_cast<std::size_t>(x.rank); ++axis) {
@@ -270,9 +273,9 @@ TEST(Plan, CursorsMeetEveryElementOnce) {
 
 // The lengths are part of the bits.
 TEST(Plan, SegmentsDependOnSizesAndStridesAlone) {
-  props::check(2000, [](const Case& c) {
+  check(2000, sampled_case(), [](const Case& c) {
     const auto call = any_call(c);
-    if (!call) return;
+    if (!call) return proves_nothing();
     const Plan one = call->plan(any_threads(), any_machine());
     const Plan other = call->plan(any_threads(), any_machine());
     RC_ASSERT(one.parts.length == other.parts.length);
@@ -283,9 +286,9 @@ TEST(Plan, SegmentsDependOnSizesAndStridesAlone) {
 }
 
 TEST(Plan, ThreadsAndStoresFollowFromTheirLimits) {
-  props::check(2000, [](const Case& c) {
+  check(2000, sampled_case(), [](const Case& c) {
     const auto call = any_call(c);
-    if (!call) return;
+    if (!call) return proves_nothing();
     const int threads = any_threads();
     const Machine machine = any_machine();
     const Plan plan = call->plan(threads, machine);
@@ -309,11 +312,11 @@ TEST(Plan, ThreadsAndStoresFollowFromTheirLimits) {
 }
 
 TEST(Plan, FusedSlabsAreAllChannels) {
-  props::check(2000, [](const Case& c) {
+  check(2000, sampled_case(), [](const Case& c) {
     const auto call = any_call(c);
-    if (!call) return;
+    if (!call) return proves_nothing();
     const Plan plan = call->plan(any_threads(), any_machine());
-    if (!plan.fused) return;
+    if (!plan.fused) return proves_nothing();
     const Walk& walk = call->summed > 0 ? plan.sums : plan.sweep;
     if (plan.sweep.views > 0 && call->summed > 0) {
       RC_ASSERT(plan.sums.regime == plan.sweep.regime);

@@ -108,19 +108,15 @@ class Relations : public ::testing::TestWithParam<Relation> {};
 TEST_P(Relations, HoldsOnGeneratedCases) {
   const Relation& relation = GetParam();
   const auto player = make_truenorm();
-  std::uint64_t cases = 0, hollow = 0, compared = 0;
-  props::check(relation.cases, [&](const Case& sampled) {
+  std::uint64_t compared = 0;
+  props::check(relation.cases, props::sampled_case(), [&](const Case& sampled) {
     const Case c = brief(sampled);
     const Finding f = relation.test(*player, c);
-    ++cases;
     compared += f.compared;
-    hollow += f.compared == 0;
+    if (f.compared == 0) props::proves_nothing();
     if (!f.broken.empty()) RC_FAIL(in_words(relation, c, f));
   });
-  std::printf("%-22s %6llu cases, %5llu prove nothing; %llu comparisons\n",
-              std::string(relation.name).c_str(), static_cast<unsigned long long>(cases),
-              static_cast<unsigned long long>(hollow), static_cast<unsigned long long>(compared));
-  EXPECT_LE(hollow * 20, cases) << "more than 5 % prove nothing";
+  std::printf("%llu comparisons\n", static_cast<unsigned long long>(compared));
 }
 
 // The honest textbook keeps the relation on the very cases among which a defect breaks it.

@@ -12,43 +12,49 @@ namespace {
 using namespace oracle;
 
 TEST(Shrink, SimplerCasesAreValidDifferentAndDoNotComeBack) {
-  check(1000, [](std::uint64_t pick) {
-    const Case c = *rc::gen::oneOf(sampled_case(), decoded_case(2000));
-    const auto candidates = simpler(c);
-    for (const Case& candidate : candidates) {
-      RC_ASSERT(defect(candidate) == "");
-      RC_ASSERT(candidate != c);
-    }
-    if (candidates.empty()) return;
-    const auto back = simpler(candidates[pick % candidates.size()]);
-    RC_ASSERT(std::find(back.begin(), back.end(), c) == back.end());
-  });
+  check(
+      1000, any_case(),
+      [](const Case& c) {
+        const auto candidates = simpler(c);
+        for (const Case& candidate : candidates) {
+          RC_ASSERT(defect(candidate) == "");
+          RC_ASSERT(candidate != c);
+        }
+        if (candidates.empty()) return;
+        const auto back = simpler(*rc::gen::elementOf(candidates));
+        RC_ASSERT(std::find(back.begin(), back.end(), c) == back.end());
+      },
+      no_tensors());
 }
 
 TEST(Shrink, EndsAtOneStepOfOneElementWhenAllFails) {
-  check(300, [] {
-    const Case c = *rc::gen::oneOf(sampled_case(), decoded_case(2000));
-    const Case least = shrink(c, [](const Case&) { return true; });
-    RC_ASSERT(simpler(least).empty());
-    RC_ASSERT(least.problem.run.size() == 1u);
-    RC_ASSERT(least.problem.shape.numel() <= 1);
-    RC_ASSERT(print(least).find("x=normal(0,1) dy=uniform(-1,1) run=T seed=0") !=
-              std::string::npos);
-  });
+  check(
+      300, any_case(),
+      [](const Case& c) {
+        const Case least = shrink(c, [](const Case&) { return true; });
+        RC_ASSERT(simpler(least).empty());
+        RC_ASSERT(least.problem.run.size() == 1u);
+        RC_ASSERT(least.problem.shape.numel() <= 1);
+        RC_ASSERT(print(least).find("x=normal(0,1) dy=uniform(-1,1) run=T seed=0") !=
+                  std::string::npos);
+      },
+      no_tensors());
 }
 
 TEST(Shrink, KeepsFailingAndStaysWithinTheBudget) {
-  check(200, [] {
-    const Case c = *sampled_case();
-    int calls = 0;
-    const auto fails = [&](const Case& other) {
-      ++calls;
-      return other.problem.shape.c % 2 == c.problem.shape.c % 2;
-    };
-    const Case least = shrink(c, fails, 100);
-    RC_ASSERT(calls <= 100);
-    RC_ASSERT(fails(least));
-  });
+  check(
+      200, sampled_case(),
+      [](const Case& c) {
+        int calls = 0;
+        const auto fails = [&](const Case& other) {
+          ++calls;
+          return other.problem.shape.c % 2 == c.problem.shape.c % 2;
+        };
+        const Case least = shrink(c, fails, 100);
+        RC_ASSERT(calls <= 100);
+        RC_ASSERT(fails(least));
+      },
+      no_tensors());
 }
 
 TEST(Shrink, FindsTheShortLineOfAPlantedFault) {

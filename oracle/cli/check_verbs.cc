@@ -10,14 +10,16 @@
 #include <vector>
 
 #include "../conform.h"
-#include "../shrink.h"
 #include "../text.h"
+#include "../vary_json.h"
 #include "../words.h"
 #include "support.h"
 #include "verbs.h"
 
 namespace truenorm::oracle::cli {
 namespace {
+
+constexpr int kShrinkCalls = 2000;
 
 /// A player at the table.
 struct Judged {
@@ -41,10 +43,15 @@ struct Line {
   std::string line, player, known;
   Verdict verdict;
   std::string words;
+  std::string minimal;               // the case that the effects are of
+  std::vector<FieldEffect> effects;  // with --explain, of a verdict against the player
 };
 
 Line judge_one(Judged& player, const Case& c, const Inputs& inputs) {
-  Line line{print(c), player.spec, {}, judge_reply({c, nullptr}, inputs, player.seat->ask(c)), {}};
+  Line line;
+  line.line = print(c);
+  line.player = player.spec;
+  line.verdict = judge_reply({c, nullptr}, inputs, player.seat->ask(c));
   const Verdict& v = line.verdict;
   line.known = known_id(player.known, c, v, player.version);
   if (v.result == Result::pass)
@@ -54,6 +61,18 @@ Line judge_one(Judged& player, const Case& c, const Inputs& inputs) {
   if (v.result != Result::pass) line.words = describe(c, v);
   if (!line.known.empty()) line.words += fmt::format(" (listed divergence {})", line.known);
   return line;
+}
+
+/// Which fields the failure depends on, by the minimal case that fails in the same way.
+void explain_line(Judged& player, const Case& c, Line& line) {
+  const auto play = [&](const Case& other) {
+    return Interruptible::interrupted()
+               ? Verdict{}
+               : judge_reply({other, nullptr}, make_inputs(other), player.seat->ask(other));
+  };
+  const Case minimal = shrink_verdict(c, line.verdict, play, kShrinkCalls);
+  line.minimal = print(minimal);
+  line.effects = field_effects(minimal, [&](const Case& other) { return sign_of(play(other)); });
 }
 
 nlohmann::ordered_json line_json(const Line& line) {
@@ -67,11 +86,16 @@ nlohmann::ordered_json line_json(const Line& line) {
       std::isfinite(v.score) ? nlohmann::ordered_json(v.score) : nlohmann::ordered_json("inf");
   json["divergence"] =
       line.known.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(line.known);
+  if (!line.effects.empty()) {
+    json["minimal"] = line.minimal;
+    json["fields"] = line.effects;
+  }
   return json;
 }
 
 struct CheckOptions {
   std::string what, subject, players, json;
+  bool explain = false;
 };
 
 int run_check(const CheckOptions& o) {
@@ -82,6 +106,7 @@ int run_check(const CheckOptions& o) {
   std::size_t width = 0;
   for (const Judged& player : players) width = std::max(width, player.spec.size());
 
+  const Interruptible guard;
   const bool paint = colour();
   nlohmann::ordered_json verdicts = nlohmann::ordered_json::array();
   std::array<std::uint64_t, kResults> counts{};
@@ -91,7 +116,9 @@ int run_check(const CheckOptions& o) {
     for (const Case& c : expand(asked.value)) {
       const Inputs inputs = make_inputs(c);
       for (Judged& player : players) {
-        const Line line = judge_one(player, c, inputs);
+        Line line = judge_one(player, c, inputs);
+        if (o.explain && against(line.verdict)) explain_line(player, c, line);
+        if (Interruptible::interrupted()) return kInterrupted;
         ++counts[static_cast<std::size_t>(line.verdict.result)];
         taken |= player.spec == table.subject && line.verdict.result != Result::skipped;
         // LibTorch beside a subject may differ in ways that are listed.
@@ -105,6 +132,9 @@ int run_check(const CheckOptions& o) {
         if (o.json != "-")
           fmt::print("{}{:<8}{} {:<{}} {}  # {}\n", tint, name(line.verdict.result),
                      paint ? "\x1b[0m" : "", line.player, width, line.line, line.words);
+        if (o.json != "-" && !line.effects.empty())
+          fmt::print("         minimal: {}\n{}", line.minimal,
+                     effects_text(line.effects, "         "));
       }
     }
   if (json.wanted()) {
@@ -129,7 +159,8 @@ int run_check(const CheckOptions& o) {
 
 struct ShrinkOptions {
   std::string line, subject = "truenorm";
-  int calls = 2000;
+  int calls = kShrinkCalls;
+  bool explain = false;
 };
 
 int run_shrink(const ShrinkOptions& o) {
@@ -153,18 +184,19 @@ int run_shrink(const ShrinkOptions& o) {
     return kGood;
   }
   const Interruptible guard;
-  // Still the same thing must go wrong, or shrinking slides from one fault to another.
-  auto fails = [&](const Case& c) {
-    if (Interruptible::interrupted()) return false;
-    const Verdict v = verdict_of(c.exec ? c : Case{c.problem, Exec{}});
-    return v.result == first.result && v.reason == first.reason;
+  const auto play = [&](const Case& c) {
+    return Interruptible::interrupted() ? Verdict{} : verdict_of(c);
   };
-  Case minimal = shrink(*failing, fails, o.calls);
-  if (!minimal.exec) minimal.exec = Exec{};
+  const Case minimal = shrink_verdict(*failing, first, play, o.calls);
   const std::string words = describe(minimal, verdict_of(minimal));
   fmt::print("{}\n", print(minimal));
   std::fflush(stdout);
   fmt::print(stderr, "{}\n{}\n", words, rerun_command(print(minimal), o.subject));
+  if (o.explain) {
+    const auto effects = field_effects(minimal, [&](const Case& c) { return sign_of(play(c)); });
+    if (Interruptible::interrupted()) return kInterrupted;
+    fmt::print(stderr, "{}", effects_text(effects, ""));
+  }
   return kAgainst;
 }
 
@@ -179,6 +211,8 @@ void add_check(CLI::App& app, int& status) {
   verb->add_option("--players", o->players,
                    "Who is judged, such as subject,libtorch,naive (default subject,libtorch)");
   verb->add_option("--json", o->json, "Write the verdicts as JSON; - for standard output");
+  verb->add_flag("--explain", o->explain,
+                 "For each verdict against a player: which fields of the minimal case matter");
   verb->footer(
       "A case without a right side is played in every standard way.\n\n"
       "Example: truenorm check 'tn1 n4c16s7x7 f32 x=cancel(1e4) run=TB | nhwc' --players "
@@ -193,6 +227,7 @@ void add_shrink(CLI::App& app, int& status) {
   verb->add_option("--subject", o->subject, "The player that fails (default truenorm)");
   verb->add_option("--calls", o->calls, "Plays to spend (default 2000)")
       ->check(CLI::PositiveNumber);
+  verb->add_flag("--explain", o->explain, "Vary each field of the minimal case: which ones matter");
   verb->footer(
       "The minimal line goes to standard output, what is wrong with it to standard error.\n\n"
       "Example: truenorm shrink 'tn1 n4c16s7x7 f32 run=TBTB | nhwc' --subject faulty:B004");

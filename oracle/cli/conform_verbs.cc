@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "../conform.h"
+#include "../found.h"
 #include "../plan.h"
 #include "../report.h"
+#include "../text.h"
 #include "support.h"
 #include "verbs.h"
 
@@ -23,11 +25,12 @@ namespace {
 constexpr std::uint64_t kRandomCases = 20000;
 
 struct Options {
-  std::string subject, players, shard, json, junit, corpus;
+  std::string subject, players, shard, json, junit, corpus, found;
   std::uint64_t cases = kRandomCases, seed = 1;
   double seconds = 0;
   unsigned threads = 0;
-  bool cases_given = false, seconds_given = false, allow_new = false, census = false;
+  bool cases_given = false, seconds_given = false, allow_new = false, census = false,
+       explain = false;
 };
 
 /// "i/n". The i of 0..n-1 and the i of 1..n name the same parts, for n stands for 0: both ways of
@@ -79,6 +82,19 @@ int conform_status(const Report& report, bool allow_new) {
   return report.interrupted && !report.conclusive() ? kInterrupted : kAgainst;
 }
 
+/// Adds the failures that stand for all to the database of found cases.
+void keep(const std::string& path, const Report& report, std::size_t most) {
+  std::vector<FoundCase> found;
+  for (const bool divergences : {false, true})
+    for (const Failure* f : chosen_failures(report, divergences, most))
+      if (!f->published)
+        found.push_back({parse(f->line), divergences ? "libtorch" : report.subject,
+                         std::string(name(f->result)), f->reason});
+  if (const std::size_t count = append_found(path, found); count > 0)
+    fmt::print(stderr, "truenorm: {} kept in {}: the next run plays them first\n",
+               count == 1 ? "1 new failure is" : fmt::format("{} new failures are", count), path);
+}
+
 int run_conform(const Options& o) {
   check_numbers(o);
   ConformOptions engine;
@@ -88,11 +104,19 @@ int run_conform(const Options& o) {
   const bool rival = who.players.size() > 1;  // LibTorch
   engine.subject = who.subject;
   engine.seed = o.seed;
+  engine.explain = o.explain;
   if (o.seconds_given) engine.seconds = o.seconds;
   engine.threads = judges(o.threads);
   const bool endless = o.seconds_given && !o.cases_given;
+  std::vector<Case> found;
+  if (!o.found.empty()) {
+    require_appendable(o.found);
+    found = read_found(o.found);
+    // All shards of a run have one plan, and what was found meanwhile would move it.
+    if (engine.shard.count > 1) found.clear();
+  }
   const Plan plan =
-      standard_plan(corpus_directory(o.corpus), o.seed, endless ? Plan::kEndless : o.cases);
+      standard_plan(corpus_directory(o.corpus), o.seed, endless ? Plan::kEndless : o.cases, found);
   OutputFile json(o.json), junit(o.junit);
 
   Bench bench;
@@ -122,6 +146,7 @@ int run_conform(const Options& o) {
   if (junit.wanted()) junit.write(to_junit(report));
   if (o.json != "-")
     fmt::print("{}", to_text(report, {colour(), o.census, engine.shrunk, o.allow_new}));
+  if (!o.found.empty()) keep(o.found, report, engine.shrunk);
   return conform_status(report, o.allow_new);
 }
 
@@ -175,9 +200,14 @@ void add_conform(CLI::App& app, int& status) {
   verb->add_option("--json", o->json, "Write the report as JSON; - for standard output");
   verb->add_option("--junit", o->junit, "Write the report as JUnit XML");
   verb->add_option("--corpus", o->corpus, "Directory of the corpus (also TRUENORM_CORPUS)");
+  verb->add_option("--found", o->found,
+                   "Keep failures in this file of lines, and play its lines first")
+      ->envname("TRUENORM_FOUND");
   verb->add_flag("--allow-new-divergences", o->allow_new,
                  "A new divergence of LibTorch does not set status 1");
   verb->add_flag("--census", o->census, "Show how many cases of each class were played");
+  verb->add_flag("--explain", o->explain,
+                 "Vary each field of every failure that is shown: which ones matter");
   verb->footer("Example: truenorm conform --subject ./libmine.so --cases 5000 --json report.json");
   verb->callback([o, cases, seconds, &status] {
     o->cases_given = cases->count() > 0;

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <string>
 
+#include "../found.h"
 #include "../plan.h"
 #include "../report.h"
 #include "../text.h"
@@ -81,6 +82,8 @@ int run(CLI::App& app, int argc, char** argv, const int& status) {
   } catch (const ParseError& e) {
     return complain(kUsage, e.what());
   } catch (const VectorsError& e) {
+    return complain(kUsage, e.what());
+  } catch (const FoundError& e) {
     return complain(kUsage, e.what());
   } catch (const CorpusError& e) {
     return complain(kUsage, e.what());
