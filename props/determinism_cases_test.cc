@@ -70,7 +70,7 @@ void expect_complete(const Met& met) {
 TEST(Determinism, OfGeneratedCases) {
   const auto player = make_truenorm();
   Met met;
-  props::check(2000, [&](const Case& c) {
+  props::check(2000, props::sampled_case(), [&](const Case& c) {
     if (const std::string d = differing(*player, c, 3, met); !d.empty()) RC_FAIL(d);
   });
   expect_complete(met);
@@ -94,10 +94,12 @@ Case grown(Case c) {
 TEST(Determinism, OfGeneratedCasesThatThreadsShare) {
   const auto player = make_truenorm();
   Met met;
-  props::check(48, [&](const Case& sampled) {
-    const Case c = grown(sampled);
-    if (const std::string d = differing(*player, c, 5, met); !d.empty()) RC_FAIL(d);
-  });
+  const auto large = rc::gen::map(props::sampled_case(), grown);
+  props::check(48, large,
+               [&](const Case& c) {
+                 if (const std::string d = differing(*player, c, 5, met); !d.empty()) RC_FAIL(d);
+               },
+               {.work = std::int64_t{1} << 20});
   expect_complete(met);
 }
 
