@@ -105,8 +105,7 @@ struct Tally {
 TEST(Sequence, TruenormHolds) {
   const auto player = make_truenorm();
   Tally tally;
-  check(20000, [&] {
-    const Case c = *sequence();
+  check(20000, sequence(), [&](const Case& c) {
     const Verdict v = verdict_of(*player, c);
     tally.add(c, v);
     if (!holds(v)) RC_FAIL(report(c, v));
