@@ -3,18 +3,19 @@
 //
 //   offset  bytes  field
 //        0      1  dtype pair
-//        1      1  flags: weight, bias, track, cumulative, exec, inplace, strided_params
+//        1      1  flags: weight, bias, track, cumulative, exec, inplace, strided_params, renorm
 //        2      1  spatial rank
 //        3   5 x 4 sizes n c s0 s1 s2 (see Reader::size)
 //       23      8  eps
 //       31      8  momentum
 //       39      8  seed
-//       47 6 x 17  distributions x dy w b rm rv: kind, a, b
-//      149      4  layouts x y dy dx
-//      153      3  threads, isa, skew
-//      156      1  steps - 1
-//      157      -  steps: op with flags [4 batch] [4 id's distance from the next free one] [8 eps or
-//                  momentum]
+//       47  2 x 8  bounds of renorm; taken for absent where they are none
+//       63 6 x 17  distributions x dy w b rm rv: kind, a, b
+//      165      4  layouts x y dy dx
+//      169      3  threads, isa, skew
+//      172      1  steps - 1
+//      173      -  steps: op with flags [4 batch] [4 id's distance from the next free one]
+//                  [8 eps or momentum]
 //        -      -  for each bits distribution: length - 1, bytes
 #include "bytes.h"
 
@@ -30,7 +31,7 @@ namespace truenorm::oracle {
 namespace {
 
 constexpr unsigned kWeight = 1, kBias = 2, kTrack = 4, kCumulative = 8, kExec = 16, kInplace = 32,
-                   kStrided = 64;
+                   kStrided = 64, kRenorm = 128;
 // Of a step, above the op's four bits.
 constexpr unsigned kOpMask = 15, kHasBatch = 16, kHasGap = 32, kStepCumulative = 64;
 static_assert(kOps <= kOpMask + 1);
@@ -249,6 +250,9 @@ Case decode(std::span<const std::uint8_t> bytes, std::int64_t max_elements) {
   p.momentum.cumulative = (flags & kCumulative) != 0;
   if (p.momentum.cumulative) p.momentum.value = 0;
   p.seed = in.word<std::uint64_t>();
+  const double r_max = in.number(), d_max = in.number();
+  const Renorm renorm{r_max, d_max};
+  if ((flags & kRenorm) != 0 && renorm.valid()) p.renorm = renorm;
   for (Dist* dist : dists_of(p)) *dist = read_dist(in);
   const Exec exec = read_exec(in, flags);
   if ((flags & kExec) != 0) c.exec = exec;
@@ -267,13 +271,17 @@ std::vector<std::uint8_t> encode(const Case& c) {
       kDtypePairs.begin()));
   out.byte((p.weight ? kWeight : 0u) | (p.bias ? kBias : 0u) | (p.track ? kTrack : 0u) |
            (p.momentum.cumulative ? kCumulative : 0u) | (c.exec ? kExec : 0u) |
-           (exec.inplace ? kInplace : 0u) | (exec.strided_params ? kStrided : 0u));
+           (exec.inplace ? kInplace : 0u) | (exec.strided_params ? kStrided : 0u) |
+           (p.renorm ? kRenorm : 0u));
   out.byte(static_cast<std::size_t>(p.shape.spatial_rank));
   for (const std::int64_t size : {p.shape.n, p.shape.c, p.shape.s[0], p.shape.s[1], p.shape.s[2]})
     out.size(size);
   out.number(p.eps);
   out.number(p.momentum.value);
   out.word(p.seed);
+  const Renorm renorm = p.renorm.value_or(Renorm{});
+  out.number(renorm.r_max);
+  out.number(renorm.d_max);
   for (const Dist* dist : dists_of(p)) {
     out.byte(static_cast<std::size_t>(dist->kind));
     out.number(dist->a);

@@ -189,11 +189,16 @@ bool operator==(const Step& l, const Step& r) {
          l.momentum == r.momentum;
 }
 
+bool operator==(const Renorm& l, const Renorm& r) {
+  return same(l.r_max, r.r_max) && same(l.d_max, r.d_max);
+}
+
 bool operator==(const Problem& l, const Problem& r) {
   return l.shape == r.shape && l.dtype == r.dtype && l.param_dtype == r.param_dtype &&
          same(l.eps, r.eps) && l.momentum == r.momentum && l.weight == r.weight &&
-         l.bias == r.bias && l.track == r.track && l.x == r.x && l.dy == r.dy && l.w == r.w &&
-         l.b == r.b && l.rm == r.rm && l.rv == r.rv && l.run == r.run && l.seed == r.seed;
+         l.bias == r.bias && l.track == r.track && l.renorm == r.renorm && l.x == r.x &&
+         l.dy == r.dy && l.w == r.w && l.b == r.b && l.rm == r.rm && l.rv == r.rv &&
+         l.run == r.run && l.seed == r.seed;
 }
 
 std::string_view name(Dtype dtype) { return lookup(kDtypeNames, dtype); }
@@ -241,6 +246,7 @@ std::string_view defect(const Case& c) {
     return "dtype: parameters of the data's dtype, or f32 with bf16 and f16";
   if (problem.momentum.cumulative && !same(problem.momentum.value, 0))
     return "mom: cum without a number";
+  if (problem.renorm && !problem.renorm->valid()) return "renorm: r_max >= 1 and d_max >= 0";
   if (const auto why = data_defect(problem); !why.empty()) return why;
   if (const auto why = run_defect(problem); !why.empty()) return why;
   return c.exec ? exec_defect(*c.exec) : std::string_view{};

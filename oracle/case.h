@@ -88,6 +88,14 @@ struct Step {
   friend bool operator==(const Step&, const Step&);
 };
 
+/// Bounds of batch renormalization: r in 1/r_max..r_max, d in -d_max..d_max. Inf is no bound.
+struct Renorm {
+  double r_max = 3;  // >= 1
+  double d_max = 5;  // >= 0
+  bool valid() const { return r_max >= 1 && d_max >= 0; }
+  friend bool operator==(const Renorm&, const Renorm&);
+};
+
 /// What is asked. Everything that decides which answers are right.
 struct Problem {
   Shape shape;
@@ -98,6 +106,7 @@ struct Problem {
   Momentum momentum;
   bool weight = true, bias = true;  // affine
   bool track = true;                // track_running_stats
+  std::optional<Renorm> renorm;     // none: ordinary normalization
   Dist x{DistKind::normal, 0, 1, {}};
   Dist dy{DistKind::uniform, -1, 1, {}};
   Dist w{DistKind::uniform, 0.5, 1.5, {}};

@@ -218,6 +218,16 @@ void add_options(List& list) {
                  affine == 0 ? "none" : std::string(weight ? "g" : "") + (bias ? "b" : ""),
                  [weight, bias](const Problem& p) { return p.weight == weight && p.bias == bias; });
   }
+  const auto renorm = [&list](const std::string& name, auto holds) {
+    list.problem("renorm", name,
+                 [holds](const Problem& p) { return p.renorm && p.track && holds(*p.renorm); });
+  };
+  list.problem("renorm", "off", [](const Problem& p) { return !p.renorm; });
+  renorm("3,5", [](const Renorm& r) { return r == Renorm{3, 5}; });
+  renorm("tight r", [](const Renorm& r) { return r.r_max < 2; });
+  renorm("tight d", [](const Renorm& r) { return r.d_max < 1; });
+  renorm("loose", [](const Renorm& r) { return r.r_max > 100 && std::isfinite(r.r_max); });
+  renorm("unbounded", [](const Renorm& r) { return std::isinf(r.r_max); });
   for (const bool track : {true, false})
     list.problem("stats", track ? "on" : "off",
                  [track](const Problem& p) { return p.track == track; });

@@ -61,6 +61,10 @@ struct Contract {
   double run_unit = 0;  // arithmetic of the update; the store's rounding is the parameter dtype's
   double factor_unit = 0;  // momentum as it is used
 
+  /// Batch renormalization: unit roundoff of r and d beyond the statistics that they are made of, at
+  /// most four roundings each; of weight*r, one; of bias + weight*d, two on each of its terms' ways.
+  double renorm_unit = 0;
+
   /// Arithmetic after the sums works in f32 range: an intermediate beyond it may be Inf or 0.
   /// False: only stores overflow.
   bool f32_range = false;

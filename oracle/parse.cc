@@ -254,7 +254,7 @@ class Seen {
 };
 
 constexpr std::string_view kProblemForm =
-    "a shape, a dtype, or one of: eps= mom= affine= stats= x= dy= w= b= rm= rv= run= seed=";
+    "a shape, a dtype, or one of: eps= mom= affine= stats= renorm= x= dy= w= b= rm= rv= run= seed=";
 constexpr std::string_view kExecForm = "one of: y= dy= dx= thr= isa= skew= inplace params=";
 
 void affine_of(Token value, Problem& problem) {
@@ -266,6 +266,12 @@ void affine_of(Token value, Problem& problem) {
     return;
   }
   value.fail("one of: none g b gb");
+}
+
+Renorm renorm_of(Token value) {
+  const std::size_t comma = value.text.find(',');
+  if (comma == std::string_view::npos) value.fail("two numbers: r_max,d_max");
+  return {number(value.first(comma)), number(value.from(comma + 1))};
 }
 
 Dist* data_field(std::string_view key, Problem& problem) {
@@ -292,6 +298,8 @@ void keyed_field(Token token, std::string_view key, Token value, Problem& proble
   } else if (key == "stats") {
     if (value.text != "on" && value.text != "off") value.fail("one of: on off");
     problem.track = value.text == "on";
+  } else if (key == "renorm") {
+    problem.renorm = renorm_of(value);
   } else if (key == "run") {
     problem.run = run_of(value);
   } else if (key == "seed") {

@@ -16,6 +16,7 @@
 //   momentum    of the layer, and of a step m: 0.1 46, cum 16, 0.01..0.99 16, 1 8, 0 7, negative 3, above 1 3, NaN 1
 //   eps         1e-5 56, 1e-3 10, 1e-8..1e-1 9, 0 8, 1e-12 8, 1 5, 1e10 2, -1 1, -1e-5 1
 //   affine      gb 60, none 15, g 13, b 12; statistics off 16
+//   renorm      3, of which 3,5 30, tight bounds 40, loose ones 20, none 10
 //   x           normal(0,1) 22, normal with |mean|/sigma 1..1e8 22, cancel(1..1e8) 14, uniform 8,
 //               normal at 1e-38..1e38 8, spike exact sorted 4 each, ramp const 3, special tiny 2,
 //               huge bits 1.5, zero 1
@@ -385,6 +386,17 @@ void draw_options(Dice& dice, Problem& p) {
   p.track = !dice.per_mille(160);
 }
 
+/// Bounds that clip mostly, seldom and never.
+Renorm draw_renorm(Dice& dice) {
+  constexpr double kNone = std::numeric_limits<double>::infinity();
+  return dice.pick<Renorm>({{30, {3, 5}},
+                            {20, {1.125, 0.25}},
+                            {10, {1, 0.5}},
+                            {10, {1.5, 0}},
+                            {20, {1e4, 1e4}},
+                            {10, {kNone, kNone}}});
+}
+
 Layout draw_layout(Dice& dice) {
   return dice.pick<Layout>({{40, Layout::nchw},
                             {30, Layout::nhwc},
@@ -427,6 +439,7 @@ Case sample(std::uint64_t seed, std::uint64_t index) {
   draw_parameters(dice, p);
   p.seed = static_cast<std::uint64_t>(dice.below(1000000));
   c.exec = draw_exec(dice);
+  if (dice.per_mille(30)) p.renorm = draw_renorm(dice);
   return c;
 }
 

@@ -64,6 +64,7 @@ Measure measure(const Case& c) {
   for (const double eps : each_eps(p)) options += eps == preset.eps ? 0 : 1 + cost(eps);
   for (const Momentum& momentum : each_momentum(p))
     options += momentum == preset.momentum ? 0 : 1 + cost(momentum.value);
+  if (p.renorm) options += 1 + cost(p.renorm->r_max) + cost(p.renorm->d_max);
   return {p.run.size(), 64 * batches + ops,         sizes,       batch_sizes, data,
           options,      c.exec ? cost(*c.exec) : 0, ids + p.seed};
 }
@@ -229,6 +230,11 @@ void shrink_options(Candidates& out) {
       shrink_eps(out, [i](Case& c) -> double& { return c.problem.run[i].eps; });
     if (run[i].op == Op::set_momentum)
       shrink_momentum(out, [i](Case& c) -> Momentum& { return c.problem.run[i].momentum; });
+  }
+  out.propose([](Case& c) { c.problem.renorm.reset(); });
+  if (out.origin().problem.renorm) {
+    shrink_number(out, [](Case& c) -> double& { return c.problem.renorm->r_max; });
+    shrink_number(out, [](Case& c) -> double& { return c.problem.renorm->d_max; });
   }
   out.set([](Case& c) -> bool& { return c.problem.weight; }, true);
   out.set([](Case& c) -> bool& { return c.problem.bias; }, true);

@@ -73,6 +73,10 @@ std::string run_token(const std::vector<Step>& run) {
   return text;
 }
 
+std::string renorm_token(const Renorm& renorm) {
+  return number(renorm.r_max) + ',' + number(renorm.d_max);
+}
+
 std::string affine_token(const Problem& problem) {
   if (!problem.weight && !problem.bias) return "none";
   return std::string(problem.weight ? "g" : "") + (problem.bias ? "b" : "");
@@ -114,6 +118,7 @@ void add_problem(Words& out, const Problem& p) {
   out.add("mom", momentum_token(p.momentum));
   out.add("affine", affine_token(p));
   out.add("stats", p.track ? "on" : "off");
+  out.optional("renorm", p.renorm ? renorm_token(*p.renorm) : "off", !p.renorm);
   out.add("x", dist_token(p.x));
   out.add("dy", dist_token(p.dy));
   out.optional("w", dist_token(p.w), p.w == defaults.w);

@@ -4,8 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <map>
+#include <optional>
 
+#include "exact/lemmas.h"
 #include "model.h"
 #include "sample.h"
 #include "text.h"
@@ -63,13 +66,35 @@ TEST(Bounds, HonestDoubleArithmeticPasses) {
 // on the hollow here.
 TEST(Bounds, HonestFloatArithmeticPasses) { expect_honest_passes<float>(100'000); }
 
-/// How many of 2,000 sampled cases convict a defect, judged by the contract of the honest model.
+/// Bounds that clip mostly, seldom and never.
+constexpr std::array<Renorm, 4> kRenorms{
+    {{}, {1.125, 0.25}, {1e4, 1e4}, {exact::kInf, exact::kInf}}};
+
+// Some of the cases above are renormalized, too; all of these are.
+TEST(Bounds, HonestRenormalizationPasses) {
+  Model<float> narrow;
+  Model<double> wide;
+  std::size_t i = 0;
+  for_sampled(10'000, [&](const Case& sampled) {
+    const Renorm& bounds = kRenorms[i++ % kRenorms.size()];
+    for (Player* const model : {static_cast<Player*>(&narrow), static_cast<Player*>(&wide)}) {
+      Case c = model == &narrow ? fitting<float>(sampled) : sampled;
+      c.problem.renorm = bounds;
+      const Verdict v = verdict_of(*model, model->contract(c.problem, {}), c);
+      EXPECT_NE(v.result, Result::fail) << print(c) << "\n" << v.detail;
+    }
+  });
+}
+
+/// How many of 2,000 sampled cases, renormalized by these bounds if any are given, convict a defect,
+/// judged by the contract of the honest model.
 template <class Real>
-std::size_t convictions(Defect defect) {
+std::size_t convictions(Defect defect, std::optional<Renorm> renorm = {}) {
   Model<Real> honest, defective(defect);
   std::size_t failed = 0;
   for_sampled(2'000, [&](const Case& sampled) {
-    const Case c = fitting<Real>(sampled);
+    Case c = fitting<Real>(sampled);
+    if (renorm) c.problem.renorm = renorm;
     failed += verdict_of(defective, honest.contract(c.problem, {}), c).result == Result::fail;
   });
   return failed;
@@ -91,6 +116,14 @@ TEST(Bounds, EpsOutsideTheRootFails) {
 TEST(Bounds, SwappedFactorFails) { EXPECT_GT(convictions<float>(Defect::factor_swapped), 0U); }
 TEST(Bounds, DroppedProjectionFails) {
   EXPECT_GT(convictions<float>(Defect::dropped_projection), 0U);
+}
+
+TEST(Bounds, MistakenRenormalizationFails) {
+  for (const Defect defect : {Defect::renorm_any_r, Defect::renorm_any_d, Defect::renorm_late,
+                              Defect::renorm_through_r, Defect::renorm_no_d}) {
+    EXPECT_GT(convictions<float>(defect, Renorm{}), 100U) << static_cast<int>(defect);
+    EXPECT_GT(convictions<double>(defect, Renorm{}), 100U) << static_cast<int>(defect);
+  }
 }
 
 // The largest score over ordinary cases: a bound that nothing comes near convicts nobody.

@@ -1,6 +1,8 @@
 // Truenorm's BatchNorm on generated and remembered cases, and how near it comes to its bounds.
 #include <array>
 #include <cstdio>
+#include <map>
+#include <optional>
 
 #include "generators.h"
 #include "played.h"
@@ -52,6 +54,24 @@ TEST(Conformance, RandomCasesHold) {
   std::printf("%llu elements, %llu prove nothing. Cases by class:\n%s\n",
               static_cast<unsigned long long>(summary.elements),
               static_cast<unsigned long long>(summary.vacuous), in_words(summary.census).c_str());
+}
+
+// Sampled cases that are renormalized, each with the bounds of one that was sampled so.
+TEST(Conformance, RenormalizedCasesHold) {
+  const auto player = make_truenorm();
+  std::map<Result, std::uint64_t> results;
+  std::optional<Renorm> bounds;
+  for (std::uint64_t i = 0; i < 2500; ++i) {
+    Case c = sample(11, i);
+    if (c.problem.renorm) bounds = c.problem.renorm;
+    if (!bounds || !c.problem.track) continue;
+    c.problem.renorm = bounds;
+    const Verdict v = verdict_of(*player, c);
+    ++results[v.result];
+    EXPECT_TRUE(holds(v)) << report(c, v);
+  }
+  EXPECT_GT(results[Result::pass], 1800U);
+  EXPECT_LE(results[Result::hollow] * 20, results[Result::pass]) << "more than 5 % prove nothing";
 }
 
 void expect_corpus_holds(const std::string& file) {

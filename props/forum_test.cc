@@ -409,5 +409,26 @@ TEST(Forum, Q7_FoldingIntoTheLayerBefore) {
   expect_rows(7, rows);
 }
 
+// ---- 8 ----
+
+TEST(Forum, Q8_RunningStatisticsInTraining) {
+  const std::string data =
+      "w=const(2) b=const(0) x=bits(000000000000803f000000400000a040) "
+      "dy=bits(0000803f000000000000000000000000) rm=const(1) rv=const(4) ";
+  std::vector<std::string> rows;
+  for (const auto& [name, renorm, run] : {std::array{"training, ordinary", "", "TB"},
+                                          {"r_max 1, d_max 0", "renorm=1,0 ", "TB"},
+                                          {"r_max 1.05, d_max 0.25", "renorm=1.05,0.25 ", "TB"},
+                                          {"r_max 3, d_max 5", "renorm=3,5 ", "TB"},
+                                          {"evaluation", "", "EB"}}) {
+    const std::string line = std::string("tn1 n4c1 f32 ") + renorm + data + "run=" + run;
+    const auto right = exact(line);
+    const StepAnswer& gradient = right[1];
+    rows.push_back(row({name, list(right[0].y.mid), fixed(gradient.dweight.mid[0]),
+                        fixed(gradient.dbias.mid[0]), list(gradient.dx.mid), quoted(line)}));
+  }
+  expect_rows(8, rows);
+}
+
 }  // namespace
 }  // namespace truenorm::props

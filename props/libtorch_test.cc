@@ -128,6 +128,21 @@ TEST(LibTorch, PlaysEveryLayoutAndType) {
   }
 }
 
+// Composed from its definition and differentiated by autograd.
+TEST(LibTorch, PlaysBatchRenormalization) {
+  for (const char* type : {"f32", "f64", "bf16", "bf16/f32"})
+    for (const char* renorm : {"3,5", "1,0", "1.125,0.25", "inf,inf"})
+      for (const char* run : {"TBTBEB", "-TB+TB", "TRBPBSB", "T@3BT@1E"}) {
+        const Case c = parse(std::string("tn1 n2c5s3x2 ") + type + " renorm=" + renorm +
+                             " rm=normal(0,1) rv=uniform(0.5,2) run=" + run + " | nhwc thr=2");
+        const Inputs inputs = make_inputs(c);
+        libtorch().send(c);
+        const RemotePlayer::Reply reply = libtorch().receive();
+        const Verdict v = judge(reply.trace, answer(c.problem, inputs, reply.contract));
+        EXPECT_EQ(v.result, Result::pass) << print(c) << ": " << v.reason << " " << v.detail;
+      }
+}
+
 TEST(LibTorch, KnowsThePathsOfItsKernels) {
   const LibTorchVersion first{1, 13}, second{2, 6};
   const auto path = [](const char* line, LibTorchVersion version) {

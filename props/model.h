@@ -2,6 +2,7 @@
 // are known by construction, and small defects planted in them.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -22,6 +23,11 @@ enum class Defect {
   eps_of_now,           // a backward takes the eps that was set since its forward
   counter_left_behind,  // a move leaves num_batches_tracked behind
   shared_copy,          // a copy shares the statistics of its original
+  renorm_any_r,         // r is not clipped
+  renorm_any_d,         // d is not clipped
+  renorm_late,          // r and d from the running statistics after their update
+  renorm_through_r,     // the gradient flows through r where it is not clipped
+  renorm_no_d,          // dweight without d*sum(dy)
 };
 
 /// Real: the type of every sum and operation. Values come as doubles and are rounded to the case's
@@ -46,7 +52,7 @@ class Model final : public Player {
     c.unit = u;
     c.forward_roundings = 3;
     c.backward_roundings = 8;
-    c.run_unit = c.factor_unit = u;
+    c.run_unit = c.factor_unit = c.renorm_unit = u;
     c.save_unit = u;
     c.f32_range = c.f32_sums = sizeof(Real) == 4;
     return c;
@@ -137,6 +143,9 @@ class Model final : public Player {
     used_mean_.assign(static_cast<std::size_t>(s.c), 0);
     used_invstd_ = used_mean_;
     used_weight_ = weight_;
+    ratio_.assign(used_mean_.size(), 1);
+    distance_.assign(used_mean_.size(), 0);
+    free_.assign(used_mean_.size(), false);
     batch_ = batch;
     if (s.numel() == 0) return;
     const Real n = static_cast<Real>(s.per_channel()), eps = static_cast<Real>(eps_);
@@ -156,24 +165,40 @@ class Model final : public Player {
       }
       const Real k = invstd(v, eps, batch), w = weight_.empty() ? 1 : static_cast<Real>(weight_[c]),
                  b = bias_.empty() ? 0 : static_cast<Real>(bias_[c]);
-      each(s, c, [&](std::size_t i) {
-        step.y[i] =
-            round_to(p.dtype, static_cast<double>((static_cast<Real>(x[i]) - m) * k * w + b));
-      });
       used_mean_[c] = m;
       used_invstd_[c] = k;
-      if (!update) continue;
-      Real f = static_cast<Real>(factor);
-      if (defect_ == Defect::factor_swapped) f = 1 - f;
-      const Real unbiased = defect_ == Defect::biased_running ? v : v * n / (n - 1);
-      mean_[c] = round_to(p.param_dtype,
-                          static_cast<double>(f * m + (1 - f) * static_cast<Real>(mean_[c])));
-      var_[c] = round_to(p.param_dtype,
-                         static_cast<double>(f * unbiased + (1 - f) * static_cast<Real>(var_[c])));
+      const bool late = defect_ == Defect::renorm_late;
+      if (update && late) remember(p, c, m, v, n, factor);
+      if (update && p.renorm) correct(*p.renorm, c, m, v, eps);
+      const Real a = w * ratio_[c], shift = distance_[c] == 0 ? b : b + w * distance_[c];
+      each(s, c, [&](std::size_t i) {
+        step.y[i] =
+            round_to(p.dtype, static_cast<double>((static_cast<Real>(x[i]) - m) * k * a + shift));
+      });
+      if (update && !late) remember(p, c, m, v, n, factor);
     }
     if (!batch) return;
     step.save_mean.assign(used_mean_.begin(), used_mean_.end());
     step.save_invstd.assign(used_invstd_.begin(), used_invstd_.end());
+  }
+
+  void remember(const Problem& p, std::size_t c, Real m, Real v, Real n, double factor) {
+    Real f = static_cast<Real>(factor);
+    if (defect_ == Defect::factor_swapped) f = 1 - f;
+    const Real unbiased = defect_ == Defect::biased_running ? v : v * n / (n - 1);
+    mean_[c] =
+        round_to(p.param_dtype, static_cast<double>(f * m + (1 - f) * static_cast<Real>(mean_[c])));
+    var_[c] = round_to(p.param_dtype,
+                       static_cast<double>(f * unbiased + (1 - f) * static_cast<Real>(var_[c])));
+  }
+
+  void correct(const Renorm& bounds, std::size_t c, Real m, Real v, Real eps) {
+    const Real sigma = std::sqrt(static_cast<Real>(var_[c]) + eps);
+    const Real r = std::sqrt(v + eps) / sigma, d = (m - static_cast<Real>(mean_[c])) / sigma;
+    const Real r_max = static_cast<Real>(bounds.r_max), d_max = static_cast<Real>(bounds.d_max);
+    ratio_[c] = defect_ == Defect::renorm_any_r ? r : std::clamp(r, 1 / r_max, r_max);
+    distance_[c] = defect_ == Defect::renorm_any_d ? d : std::clamp(d, -d_max, d_max);
+    free_[c] = ratio_[c] == r;
   }
 
   void backward(const Problem& p, const Shape& s, const std::vector<double>& x,
@@ -185,28 +210,33 @@ class Model final : public Player {
     const Real n = static_cast<Real>(s.per_channel());
     for (std::size_t c = 0; c < step.dweight.size(); ++c) {
       const Real m = used_mean_[c], k = used_invstd_[c],
-                 w = used_weight_.empty() ? 1 : static_cast<Real>(used_weight_[c]);
+                 w = used_weight_.empty() ? 1 : static_cast<Real>(used_weight_[c]), r = ratio_[c],
+                 d = defect_ == Defect::renorm_no_d ? 0 : distance_[c];
       Real sum = 0, dot = 0;
       each(s, c, [&](std::size_t i) {
         sum = carry(sum + static_cast<Real>(dy[i]));
         dot = carry(dot + (static_cast<Real>(x[i]) - m) * static_cast<Real>(dy[i]));
       });
-      step.dweight[c] = round_to(p.param_dtype, static_cast<double>(dot * k));
+      step.dweight[c] = round_to(p.param_dtype,
+                                 static_cast<double>(d == 0 ? dot * k * r : dot * k * r + d * sum));
       step.dbias[c] = round_to(p.param_dtype, static_cast<double>(sum));
       each(s, c, [&](std::size_t i) {
         const Real g = static_cast<Real>(dy[i]);
-        const Real projection = defect_ == Defect::dropped_projection
+        const bool through_r = defect_ == Defect::renorm_through_r && batch_ && free_[c];
+        const Real projection = defect_ == Defect::dropped_projection || through_r
                                     ? 0
                                     : (static_cast<Real>(x[i]) - m) * k * k * (dot / n);
         step.dx[i] = round_to(
-            p.dtype, static_cast<double>(batch_ ? (g - sum / n - projection) * k * w : g * w * k));
+            p.dtype,
+            static_cast<double>(batch_ ? (g - sum / n - projection) * k * (w * r) : g * w * k));
       });
     }
   }
 
   Defect defect_;
   std::vector<double> weight_, bias_, mean_, var_, used_weight_;
-  std::vector<Real> used_mean_, used_invstd_;
+  std::vector<Real> used_mean_, used_invstd_, ratio_, distance_;
+  std::vector<bool> free_;  // r was not clipped
   double eps_ = 0;
   bool batch_ = true;
 };

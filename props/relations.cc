@@ -181,6 +181,11 @@ Case without_resets(Case c) {
   return c;
 }
 
+Case by_batch_alone(Case c) {
+  c.problem.renorm.reset();
+  return c;
+}
+
 Case of_moderate_data(Case c) {
   Problem& p = c.problem;
   for (Dist* dist : {&p.x, &p.dy, &p.w, &p.b, &p.rm}) {

@@ -169,6 +169,8 @@ Case with_data_apart(Case);
 Case inhabited(Case, std::int64_t images);
 /// Without resets and changes of tracking: a program of T, E, B and S alone.
 Case without_resets(Case);
+/// Without batch renormalization: training knows the batch alone, and gradients are derivatives.
+Case by_batch_alone(Case);
 /// Data whose squares and products stay far inside of every dtype's range.
 Case of_moderate_data(Case);
 /// At least one backward after a training forward.

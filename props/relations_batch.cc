@@ -216,7 +216,7 @@ std::string at_step(std::string_view what, std::size_t step) {
 // running mean takes v and the running variance takes 0. Within the radius, or to the bit where the
 // contract promises exact moments: then (x - mean)*... is 0, and y is bias as y's dtype has it.
 Finding constant_batch(Player& player, const Case& given) {
-  Case c = without_resets(inhabited(with_data_apart(given), 2));
+  Case c = by_batch_alone(without_resets(inhabited(with_data_apart(given), 2)));
   Problem& p = c.problem;
   p.run.front().op = Op::train;
   p.run.front().batch = Step::kSameBatch;

@@ -46,7 +46,8 @@ struct Sums {
 // for eps = 0. So what is left of the first is at most the sum of dx's radii, and of the second
 // those weighted by |x - mean|.
 Finding gradient_sums(Player& player, const Case& given) {
-  const Case c = with_gradients(of_moderate_data(inhabited(without_resets(given), 2)));
+  const Case c =
+      by_batch_alone(with_gradients(of_moderate_data(inhabited(without_resets(given), 2))));
   const Problem& p = c.problem;
   const Inputs in = make_inputs(c);
   const Account account = balls_of(player, c, in);
@@ -265,7 +266,8 @@ Total derivative(const Account& account, const Path& line) {
 }
 
 Case differentiable(const Case& given) {
-  Case c = with_gradients(of_moderate_data(inhabited(without_resets(with_data_apart(given)), 2)));
+  Case c = by_batch_alone(
+      with_gradients(of_moderate_data(inhabited(without_resets(with_data_apart(given)), 2))));
   Problem& p = c.problem;
   p.dtype = p.param_dtype = Dtype::f64;
   p.eps = std::max(std::abs(p.eps), 1e-12);

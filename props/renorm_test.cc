@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "played.h"
+#include "players/players.h"
 #include "scene.h"
 
 namespace truenorm::props {
@@ -149,6 +151,29 @@ TEST(Renorm, WithoutItRIsOneAndDIsZero) {
   EXPECT_EQ(p.d, 0);
   ASSERT_TRUE(same.forward(Renorm{1, 0}).ok());
   EXPECT_EQ(p.y, same.y);
+}
+
+// Where r and d are not NaN, which these running statistics see to.
+TEST(Renorm, BoundsOfOneAndZeroGiveTheOrdinaryBits) {
+  const auto player = oracle::make_truenorm();
+  std::size_t differ = 0;
+  for (std::uint64_t i = 0; i < 2000; ++i) {
+    oracle::Case c = oracle::sample(13, i);
+    oracle::Problem& p = c.problem;
+    p.run = oracle::parse("tn1 run=TB").problem.run;
+    p.rm = {oracle::DistKind::normal, 0, 1, {}};
+    p.rv = {oracle::DistKind::uniform, 0.5, 2, {}};
+    p.eps = std::abs(p.eps);
+    const oracle::Inputs inputs = oracle::make_inputs(c);
+    const auto trace = [&](std::optional<oracle::Renorm> renorm) {
+      p.renorm = renorm;
+      return player->play(c, inputs);
+    };
+    const oracle::Trace plain = trace(std::nullopt);
+    EXPECT_EQ(oracle::difference(trace(oracle::Renorm{1, 0}), plain), "") << oracle::print(c);
+    differ += oracle::difference(trace(oracle::Renorm{1.5, 0.5}), plain).empty() ? 0 : 1;
+  }
+  EXPECT_GT(differ, 1000U) << "other bounds show";
 }
 
 // ---- the layer ----

@@ -50,6 +50,16 @@ TEST(Text, OnlyUnusualParameterDataArePrinted) {
             "b=zero rv=const(2) run=T seed=0");
 }
 
+TEST(Text, RenormalizationIsPrintedWhereThereIsSome) {
+  EXPECT_EQ(parse("tn1").problem.renorm, std::nullopt);
+  EXPECT_EQ(parse("tn1 renorm=3,5").problem.renorm, (Renorm{3, 5}));
+  for (const char* const renorm : {"renorm=3,5", "renorm=1,0", "renorm=inf,inf", "renorm=1.5,-0"})
+    EXPECT_NE(
+        canonical(std::string("tn1 ") + renorm).find(std::string(" stats=on ") + renorm + " x="),
+        std::string::npos)
+        << renorm;
+}
+
 TEST(Text, OverridesArePrintedWhereTheyDiffer) {
   const std::string head = print(Case{});
   for (const char* const exec :
@@ -118,6 +128,12 @@ TEST(Text, ComplaintsNameColumnTokenAndExpectation) {
       {"tn1 mom=1e999", 9, "1e999", "range"},
       {"tn1 affine=gw", 12, "gw", "none g b gb"},
       {"tn1 stats=yes", 11, "yes", "on off"},
+      {"tn1 renorm=3", 12, "3", "r_max,d_max"},
+      {"tn1 renorm=,5", 12, "", "a number"},
+      {"tn1 renorm=3,5,1", 14, "5,1", "a number"},
+      {"tn1 renorm=0.5,5", 5, "renorm=0.5,5", "r_max >= 1"},
+      {"tn1 renorm=nan,5", 5, "renorm=nan,5", "r_max >= 1"},
+      {"tn1 renorm=3,-1", 5, "renorm=3,-1", "d_max >= 0"},
       {"tn1 x=gauss(0,1)", 7, "gauss", "zero const ramp uniform normal"},
       {"tn1 x=normal", 7, "normal", "normal(a,b)"},
       {"tn1 x=normal(1)", 14, "1", "two numbers"},

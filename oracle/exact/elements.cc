@@ -31,15 +31,16 @@ void finish(Element& e, DD mid, const Format& format) {
 // With a NaN or an Inf in it the formula is evaluated as IEEE arithmetic does, in each order of
 // operations that the contract allows. Where the orders disagree, nothing can be said.
 Element Forward::special(double x) const {
-  const double m = mean.kind == Kind::finite ? mean.mid.hi : value_of(mean.kind);
-  const double s = invstd.kind == Kind::finite ? invstd.mid.hi : value_of(invstd.kind);
-  const double a = s * weight;
-  const double by_steps = (x - m) * s * weight + bias;
-  const double factored = (x - m) * a + bias;
-  const double folded = contract.folded ? x * a + (bias - m * a) : factored;
+  const double m = ieee(mean), s = ieee(invstd);
+  const double w = ieee(weight), b = ieee(bias), a = s * w;
+  const double by_steps = (x - m) * s * w + b;
+  const double factored = (x - m) * a + b;
+  const double folded = contract.folded ? x * a + (b - m * a) : factored;
   Element e;
   e.kind = kind_of(by_steps);
-  const bool unknown = (mean.kind == Kind::any || invstd.kind == Kind::any) && !std::isnan(x);
+  const auto any = [](const Ball& ball) { return ball.kind == Kind::any; };
+  const bool nan = std::isnan(x) || weight.kind == Kind::nan || bias.kind == Kind::nan;
+  const bool unknown = (any(mean) || any(invstd) || any(weight) || any(bias)) && !nan;
   const bool sign_lost =
       std::isfinite(x - m) && std::abs(x - m) <= mean.radius + contract.unit * std::abs(m);
   if (unknown || (sign_lost && e.kind != Kind::nan) || kind_of(factored) != e.kind ||
@@ -56,57 +57,60 @@ Element Forward::special(double x) const {
 // statistics enter to first order exactly, for (x - m)*s is bilinear.
 Element Forward::at(double x) const {
   if (mean.kind != Kind::finite || invstd.kind != Kind::finite || !std::isfinite(x) ||
-      !std::isfinite(weight) || !std::isfinite(bias))
+      weight.kind != Kind::finite || bias.kind != Kind::finite)
     return special(x);
   const Contract& c = contract;
   DD distance, mid;
   if (wide) {
     distance = DD(x) - mean.mid;
-    mid = distance * invstd.mid * DD(weight) + DD(bias);
+    mid = distance * invstd.mid * weight.mid + bias.mid;
   } else {
     distance = (x - mean.mid.hi) - mean.mid.lo;
-    mid = distance.hi * invstd.mid.hi * weight + bias;
+    mid = distance.hi * invstd.mid.hi * weight.mid.hi + bias.mid.hi;
   }
   Element e;
-  const double d = std::abs(distance.hi) + mean.radius, s = invstd.upper(), w = std::abs(weight),
+  const double d = std::abs(distance.hi) + mean.radius, s = invstd.upper(), w = weight.upper(),
                a = s * w;
   const double x_part = std::abs(x) * a, m_part = mean.upper() * a;
   e.terms[0] = a * mean.radius;
   e.terms[1] = std::abs(distance.hi) * w * invstd.radius;
+  e.terms[7] = std::abs(distance.hi) * invstd.mid.hi * weight.radius + bias.radius;
   e.terms[2] = growth * (d + c.pivot_unit * mean.upper()) * a;
-  e.terms[3] = c.bias_roundings * c.unit * (std::abs(bias) + c.pivot_unit * m_part);
+  e.terms[3] = c.bias_roundings * c.unit * (bias.upper() + c.pivot_unit * m_part);
   if (c.folded)
-    e.terms[3] += c.unit * (x_part + m_part +
-                            std::abs(bias - mean.mid.hi * invstd.mid.hi * weight) + total(e));
+    e.terms[3] +=
+        c.unit * (x_part + m_part +
+                  std::abs(bias.mid.hi - mean.mid.hi * invstd.mid.hi * weight.mid.hi) + total(e));
   e.terms[4] = c.underflow() * (1 + d + w + s + (c.folded ? std::abs(x) + mean.upper() : 0));
   const double largest = std::max({d, a, s, d * s, c.folded ? std::max(x_part, m_part) : 0});
   if (largest > c.overflow() / 2) return straddle();
   if (!wide)
-    e.terms[2] += 8 * kU64 * (d * a + std::abs(bias));  // the reference itself finishes in double
+    e.terms[2] += 8 * kU64 * (d * a + bias.upper());  // the reference itself finishes in double
   e.terms[5] = c.unit * (std::abs(mid.hi) + total(e));
   e.terms[6] = store_term(format, c.unit, std::abs(mid.hi) + total(e));
-  e.scale = std::max(
-      {std::abs(distance.hi) * invstd.mid.hi * w, sigma * invstd.mid.hi * w, std::abs(bias)});
+  e.scale = std::max({std::abs(distance.hi) * invstd.mid.hi * w, sigma * invstd.mid.hi * w,
+                      std::abs(bias.mid.hi)});
   finish(e, mid, format);
   return e;
 }
 
 Element Backward::at(double x, double dy) const {
   const Contract& c = contract;
-  if (invstd.kind != Kind::finite || !std::isfinite(dy) || !std::isfinite(weight)) {
-    if (training && !(invstd.kind == Kind::nan || std::isnan(dy))) return straddle();
-    const double s = invstd.kind == Kind::finite ? invstd.mid.hi : value_of(invstd.kind);
+  if (invstd.kind != Kind::finite || !std::isfinite(dy) || weight.kind != Kind::finite) {
+    const bool nan = invstd.kind == Kind::nan || std::isnan(dy) || weight.kind == Kind::nan;
+    if (training && !nan) return straddle();
+    const double s = ieee(invstd), w = ieee(weight);
     Element e;
-    e.kind = kind_of(dy * (weight * s));
-    const bool unknown = invstd.kind == Kind::any && !std::isnan(dy);
-    if (unknown || kind_of(dy * weight * s) != e.kind || e.kind == Kind::finite) e.kind = Kind::any;
+    e.kind = kind_of(dy * (w * s));
+    const bool unknown = (invstd.kind == Kind::any || weight.kind == Kind::any) && !nan;
+    if (unknown || kind_of(dy * w * s) != e.kind || e.kind == Kind::finite) e.kind = Kind::any;
     return e;
   }
   Element e;
-  const double s = invstd.upper(), w = std::abs(weight), g = std::abs(dy);
+  const double s = invstd.upper(), w = weight.upper(), g = std::abs(dy);
   const double rho = invstd.mid.hi > 0 ? invstd.radius / invstd.mid.hi : 0;
   if (!training) {
-    const DD mid = wide ? DD(dy) * DD(weight) * invstd.mid : DD(dy * weight * invstd.mid.hi);
+    const DD mid = wide ? DD(dy) * weight.mid * invstd.mid : DD(dy * weight.mid.hi * invstd.mid.hi);
     e.terms[1] = g * w * invstd.radius;
     e.terms[2] = eval_growth * g * w * s;
     e.terms[5] = c.underflow() * (1 + g + w + s);
@@ -128,11 +132,11 @@ Element Backward::at(double x, double dy) const {
     distance = DD(x) - mean.mid;
     const DD inner = DD(dy) - dy_sum.mid / DD(count) -
                      distance * invstd.mid * invstd.mid * (dot.mid / DD(count));
-    mid = inner * invstd.mid * DD(weight);
+    mid = inner * invstd.mid * weight.mid;
   } else {
     distance = (x - mean.mid.hi) - mean.mid.lo;
     const double projection = distance.hi * invstd.mid.hi * invstd.mid.hi * (dot.mid.hi / count);
-    mid = (dy - dy_sum.mid.hi / count - projection) * invstd.mid.hi * weight;
+    mid = (dy - dy_sum.mid.hi / count - projection) * invstd.mid.hi * weight.mid.hi;
   }
   // The three terms of dx, each an upper bound.
   const double d = std::abs(distance.hi) + mean.radius, a = s * w;
@@ -140,9 +144,10 @@ Element Backward::at(double x, double dy) const {
   const double slope = a * s * s * dot.upper() / count,
                t3 = slope * (d + c.pivot_unit * mean.upper());
   const double cubed = 3 * rho + 3 * rho * rho + rho * rho * rho;  // (1 + rho)^3 - 1
+  const double relative = weight.radius == 0 ? 0 : weight.radius / w;
   e.terms[0] = slope * mean.radius;
   e.terms[1] = (std::abs(dy - dy_sum.mid.hi / count) * w * invstd.radius) +
-               slope * std::abs(distance.hi) * cubed;
+               slope * std::abs(distance.hi) * cubed + (t1 + t2 + t3) * relative;
   e.terms[2] = growth * (t1 + t2 + t3);
   e.terms[3] = a * dy_sum.radius / count;
   e.terms[4] = a * s * s * d * dot.radius / count;

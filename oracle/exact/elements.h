@@ -33,9 +33,9 @@ struct Forward {
                                                           "underflow",
                                                           "last addition",
                                                           "store",
-                                                          ""};
+                                                          "errors of r and d"};
   Ball mean, invstd;
-  double weight = 1, bias = 0;
+  Ball weight, bias;  // renormalized: weight*r, bias + weight*d
   double sigma = 0;   // of the batch; 0 in evaluation
   bool wide = false;  // elements in double-double (f64 data)
   double growth = 0;  // gamma of the roundings of the product
@@ -51,12 +51,17 @@ struct Forward {
 /// dx of one channel. In training dx = weight*invstd*(dy - sum(dy)/n - (x - mean)*invstd^2*dot/n),
 /// in evaluation dx = dy*weight*invstd.
 struct Backward {
-  static constexpr std::array<std::string_view, 8> kTerms{
-      "error of the mean",         "error of invstd", "roundings of the terms", "error of sum(dy)",
-      "error of sum((x-mean)*dy)", "underflow",       "last addition",          "store"};
+  static constexpr std::array<std::string_view, 8> kTerms{"error of the mean",
+                                                          "errors of invstd, r",
+                                                          "roundings of the terms",
+                                                          "error of sum(dy)",
+                                                          "error of sum((x-mean)*dy)",
+                                                          "underflow",
+                                                          "last addition",
+                                                          "store"};
   bool training = true;
   Ball mean, invstd, dy_sum, dot;
-  double weight = 1;
+  Ball weight;  // renormalized: weight*r
   double count = 1;
   bool wide = false;
   double growth = 0, eval_growth = 0;  // gamma of the roundings of a term

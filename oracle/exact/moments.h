@@ -35,6 +35,15 @@ struct Ball {
 Kind kind_of(double);
 double value_of(Kind);  // the Inf or NaN that a kind stands for; 0 for finite and any
 
+/// A number known exactly, and the number that IEEE arithmetic has for a ball.
+inline Ball exactly(double value) {
+  const Kind kind = kind_of(value);
+  return {kind == Kind::finite ? DD(value) : DD(), 0, kind};
+}
+inline double ieee(const Ball& ball) {
+  return ball.kind == Kind::finite ? ball.mid.hi : value_of(ball.kind);
+}
+
 /// What the exact reference knows of the values of a channel.
 struct Moments {
   std::int64_t count = 0;

@@ -17,16 +17,9 @@ Format saved_as(double unit) {
 }
 
 std::vector<Ball> balls_of(const std::vector<double>& values) {
-  std::vector<Ball> balls(values.size());
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    balls[i].kind = kind_of(values[i]);
-    balls[i].mid = balls[i].kind == Kind::finite ? values[i] : 0;
-  }
+  std::vector<Ball> balls;
+  for (const double value : values) balls.push_back(exactly(value));
   return balls;
-}
-
-double ieee(const Ball& ball) {
-  return ball.kind == Kind::finite ? ball.mid.hi : value_of(ball.kind);
 }
 
 /// A statistic as it is stored and judged.
@@ -207,11 +200,13 @@ void Walk::forward(std::size_t index, StepAnswer& answer) {
     batches_ += 1;
     factor = momentum_.cumulative ? 1 / batches_ : momentum_.value;
   }
-  last_ = LastForward{index, shape.n, batch, eps_, {}, {}, weight_};
+  last_ = LastForward{index, shape.n, batch, eps_, {}, {}, {}, {}, {}};
   if (!inputs_) return;
   const auto channels = static_cast<std::size_t>(shape.c);
   last_->mean.resize(channels);
   last_->invstd.resize(channels);
+  last_->weight = weight_.empty() ? std::vector(channels, exactly(1)) : balls_of(weight_);
+  last_->bias = bias_.empty() ? std::vector(channels, exactly(0)) : balls_of(bias_);
   reserve(answer.y, static_cast<std::size_t>(shape.numel()), problem_.dtype == Dtype::f64, data_);
   if (shape.numel() == 0) return;
   if (batch)
@@ -235,6 +230,7 @@ void Walk::train(std::size_t index, const Shape& shape, double factor, StepAnswe
     last_->mean[i] = statistics[i].mean;
     last_->invstd[i] = statistics[i].invstd;
     if (statistics[i].var.kind == Kind::finite) sigma[i] = std::sqrt(statistics[i].var.mid.hi);
+    if (update && problem_.renorm) renormalize(i, statistics[i]);
     if (update) update_running(i, statistics[i], static_cast<double>(shape.per_channel()), factor);
   }
   transform(index, shape, sigma, answer);
@@ -250,6 +246,15 @@ void Walk::train(std::size_t index, const Shape& shape, double factor, StepAnswe
       if (c.backward_from_saved) (*from)[i] = ball_of(e);
     }
   }
+}
+
+void Walk::renormalize(std::size_t channel, const Statistics& statistics) {
+  const Correction k = correction(statistics, running_mean_[channel], running_var_[channel],
+                                  *problem_.renorm, eps_, *contract_);
+  Ball &weight = last_->weight[channel], &bias = last_->bias[channel];
+  bias = shifted(ieee(bias), ieee(weight), k.d, *contract_);
+  weight = scaled(ieee(weight), k.r, *contract_);
+  last_->correction.push_back(k);
 }
 
 void Walk::evaluate(std::size_t index, const Shape& shape, StepAnswer& answer) {
@@ -274,8 +279,8 @@ void Walk::transform(std::size_t index, const Shape& shape, const std::vector<do
     const auto c = static_cast<std::size_t>(i);
     const Forward element{last_->mean[c],
                           last_->invstd[c],
-                          weight_.empty() ? 1 : weight_[c],
-                          bias_.empty() ? 0 : bias_[c],
+                          last_->weight[c],
+                          last_->bias[c],
                           sigma[c],
                           problem_.dtype == Dtype::f64,
                           gamma(contract_->forward_roundings, contract_->unit),
@@ -339,6 +344,46 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
   update(Output::running_var, running_var_[channel], statistics.var, count / (count - 1), 5);
 }
 
+// dweight = dot*invstd*r + d*sum(dy), where r and d are 1 and 0 without renormalization: three roundings
+// on the way of dot*invstd*r and two on the other, then; two of dot*invstd.
+Element Walk::weight_gradient(const Products& p, std::size_t channel) const {
+  const Contract& c = *contract_;
+  const Ball& invstd = last_->invstd[channel];
+  const bool renormed = !last_->correction.empty();
+  const Correction k = renormed ? last_->correction[channel] : Correction{};
+  const auto any_is = [&](Kind kind) {
+    return p.dot.kind == kind || invstd.kind == kind || k.r.kind == kind || k.d.kind == kind;
+  };
+  Element e;
+  if (any_is(Kind::nan)) {
+    e.kind = Kind::nan;
+    return e;
+  }
+  // Infs of both signs in dy make sum(dy) NaN, but not sum(dy*(r*x^ + d)): there d may turn a sign.
+  const bool shifts = k.d.kind != Kind::finite || k.d.upper() > 0;
+  const bool finite = !any_is(Kind::any) && !any_is(Kind::pos_inf) && !any_is(Kind::neg_inf);
+  if (!finite || (shifts && p.dy_sum.kind != Kind::finite)) {
+    const bool inf = !renormed && p.dot.kind != Kind::any && invstd.kind == Kind::finite &&
+                     invstd.mid.hi - invstd.radius > 0;
+    e.kind = inf ? p.dot.kind : Kind::any;
+    return e;
+  }
+  const double factor = invstd.upper() * k.r.upper();
+  const double size = p.dot.upper() * factor + k.d.upper() * p.dy_sum.upper();
+  e.terms[0] = p.dot.radius * factor + k.d.upper() * p.dy_sum.radius;
+  e.terms[1] = std::abs(p.dot.mid.hi) * (invstd.radius * k.r.upper() + invstd.mid.hi * k.r.radius) +
+               std::abs(p.dy_sum.mid.hi) * k.d.radius +
+               gamma(renormed ? 3 : 2, std::max(c.unit, kU64)) * size +
+               (renormed ? 2 + k.r.upper() : 1) * c.underflow();
+  e.terms[3] = store_error(param_, size);
+  e.scale = (p.dot_scale + p.dy_scale * std::sqrt(std::max(last_->eps, 0.0))) * invstd.mid.hi *
+                k.r.mid.hi +
+            k.d.upper() * p.dy_scale;
+  finish(e, p.dot.mid * invstd.mid * k.r.mid + k.d.mid * p.dy_sum.mid, param_);
+  if (size > c.overflow() / 2) e.kind = Kind::any;
+  return e;
+}
+
 void Walk::backward(std::size_t index, StepAnswer& answer) {
   const Contract& c = *contract_;
   const Shape shape = problem_.shape.with_batch(last_->batch);
@@ -347,7 +392,6 @@ void Walk::backward(std::size_t index, StepAnswer& answer) {
   reserve(answer.dx, static_cast<std::size_t>(shape.numel()), problem_.dtype == Dtype::f64, data_);
   reserve(answer.dweight, channels, true, param_);
   reserve(answer.dbias, channels, true, param_);
-  const double unit = std::max(c.unit, kU64);
   const std::int64_t plane = shape.plane();
   for (std::int64_t i = 0; i < shape.c; ++i) {
     const auto k = static_cast<std::size_t>(i);
@@ -355,24 +399,8 @@ void Walk::backward(std::size_t index, StepAnswer& answer) {
     const bool empty = shape.numel() == 0;
     const Products p =
         empty ? Products{} : products(channel_of(x, shape, i), channel_of(dy, shape, i), mean, c);
-    Element dweight = stored(p.dot, 0, param_), dbias = stored(p.dy_sum, 0, param_);
+    Element dweight = weight_gradient(p, k), dbias = stored(p.dy_sum, 0, param_);
     if (empty) dweight = dbias = {};
-    if (!empty && p.dot.kind == Kind::finite && invstd.kind == Kind::finite) {
-      dweight = {};
-      dweight.terms[0] = p.dot.radius * invstd.upper();
-      dweight.terms[1] = std::abs(p.dot.mid.hi) * invstd.radius +
-                         gamma(2, unit) * p.dot.upper() * invstd.upper() + c.underflow();
-      dweight.terms[3] = store_error(param_, p.dot.upper() * invstd.upper());
-      dweight.scale =
-          (p.dot_scale + p.dy_scale * std::sqrt(std::max(last_->eps, 0.0))) * invstd.mid.hi;
-      finish(dweight, p.dot.mid * invstd.mid, param_);
-      if (p.dot.upper() * invstd.upper() > c.overflow() / 2) dweight.kind = Kind::any;
-    } else if (!empty) {
-      const bool nan = p.dot.kind == Kind::nan || invstd.kind == Kind::nan;
-      const bool inf = p.dot.kind != Kind::any && invstd.kind == Kind::finite &&
-                       invstd.mid.hi - invstd.radius > 0;
-      dweight.kind = nan ? Kind::nan : inf ? p.dot.kind : Kind::any;
-    }
     dbias.scale = p.dy_scale;
     index_ = k;
     push(answer.dweight, Output::dweight, dweight, kStatTerms);
@@ -383,7 +411,7 @@ void Walk::backward(std::size_t index, StepAnswer& answer) {
                            invstd,
                            p.dy_sum,
                            p.dot,
-                           last_->weight.empty() ? 1 : last_->weight[k],
+                           last_->weight[k],
                            static_cast<double>(shape.per_channel()),
                            problem_.dtype == Dtype::f64,
                            gamma(c.backward_roundings, c.unit),

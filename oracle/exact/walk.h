@@ -7,6 +7,7 @@
 
 #include "../answer.h"
 #include "elements.h"
+#include "renorm.h"
 
 namespace truenorm::oracle::exact {
 
@@ -30,15 +31,18 @@ class Walk {
     bool training = false;
     double eps = 0;
     std::vector<Ball> mean, invstd;
-    std::vector<double> weight;
+    std::vector<Ball> weight, bias;      // as the transform takes them
+    std::vector<Correction> correction;  // empty: not renormalized
   };
 
   Refusal refusal(std::size_t index) const;
   void forward(std::size_t index, StepAnswer&);
   void train(std::size_t index, const Shape&, double factor, StepAnswer&);
+  void renormalize(std::size_t channel, const Statistics&);
   void evaluate(std::size_t index, const Shape&, StepAnswer&);
   void transform(std::size_t index, const Shape&, const std::vector<double>& sigma, StepAnswer&);
   void backward(std::size_t index, StepAnswer&);
+  Element weight_gradient(const Products&, std::size_t channel) const;
   void update_running(std::size_t channel, const Statistics&, double count, double factor);
   void reset_stats();
   void state(StepAnswer&) const;

@@ -232,6 +232,7 @@ Unsupported outside_the_interface(const Problem& p, bool layer) {
   for (const double eps : each_eps(p))
     if (!std::isfinite(eps) || std::signbit(eps))
       return "the plugin interface has no eps that is negative or not finite";
+  if (p.renorm) return "the plugin interface has no batch renormalization";
   if (p.shape.c == 0) return "the plugin interface has no C of 0";
   return layer ? outside_a_layer(p) : Unsupported{};
 }

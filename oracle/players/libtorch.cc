@@ -20,10 +20,12 @@
 
 #include "../arena.h"
 #include "libtorch_contract.h"
+#include "libtorch_words.h"
 
 // Semantics come from the module API, forward by forward, and gradients from autograd, as a user of
 // LibTorch would have them. save_mean and save_invstd are the tensors that the autograd node of
-// that very forward has saved: nothing is computed a second time.
+// that very forward has saved: nothing is computed a second time. Batch renormalization, which LibTorch has
+// not, is composed from its definition.
 
 #ifndef TRUENORM_LIBTORCH_VERSION
 #define TRUENORM_LIBTORCH_VERSION TORCH_VERSION
@@ -64,28 +66,6 @@ std::vector<double> values_of(const at::Tensor& t) {
   const at::Tensor wide = t.detach().to(at::kDouble).contiguous();
   const double* from = wide.data_ptr<double>();
   return {from, from + wide.numel()};
-}
-
-/// LibTorch's words to the class of refusal. The texts are the same in 1.13 and 2.6.
-Refusal classify(std::string_view words) {
-  const std::array<std::pair<std::string_view, Refusal>, 7> table{{
-      {"Expected more than 1 value per channel when training", Refusal::one_value_per_channel},
-      {"running_mean must be defined in evaluation mode", Refusal::missing_statistics},
-      {"running_var must be defined in evaluation mode", Refusal::missing_statistics},
-      {"Expected a proper Tensor but got None", Refusal::missing_statistics},
-      {"has been modified by an inplace operation", Refusal::stale_forward},
-      {"invalid gradient at index", Refusal::shape_mismatch},
-      {"Mismatch in shape", Refusal::shape_mismatch},
-  }};
-  for (const auto& [text, refusal] : table) {
-    if (words.find(text) != std::string_view::npos) return refusal;
-  }
-  return Refusal::other;
-}
-
-void refuse(StepTrace& step, std::string words) {
-  step.refused = classify(words);
-  step.message = std::move(words);
 }
 
 /// Runs one call of LibTorch; a refusal is noted in the step.
@@ -141,6 +121,7 @@ class Session {
   void adopt(const Inputs& state);
   void adopt(at::Tensor& ours, std::string_view name, const std::vector<double>& values);
   void forward(StepTrace& step, std::size_t index);
+  at::Tensor composed(const at::Tensor& x, bool training, StepTrace& step);
   void backward(StepTrace& step, std::size_t index);
   void absent_parameters(StepTrace& step, const at::Tensor& dy);
   void reset_parameters(StepTrace& step);
@@ -210,7 +191,7 @@ void Session::forward(StepTrace& step, std::size_t index) {
   const bool ok = accepted(step, [&] {
     with([&](auto& m) {
       m.train(what.op == Op::train);
-      y = m.forward(x);
+      y = problem_.renorm ? composed(x, what.op == Op::train, step) : m.forward(x);
     });
   });
   blame("forward", arena.harm());
@@ -218,10 +199,11 @@ void Session::forward(StepTrace& step, std::size_t index) {
   spare_ = 1 - spare_;
   x_ = std::move(x);
   y_ = std::move(y);
-  with([&](auto& m) {
-    weight_ = m.weight;
-    bias_ = m.bias;
-  });
+  if (!problem_.renorm)
+    with([&](auto& m) {
+      weight_ = m.weight;
+      bias_ = m.bias;
+    });
   step.y = values_of(y_);
   if (what.op != Op::train) return;
   // An empty batch never reaches native_batch_norm: it has another node and saves nothing.
@@ -229,6 +211,71 @@ void Session::forward(StepTrace& step, std::size_t index) {
     step.save_mean = values_of(node->result1_.unpack(node));
     step.save_invstd = values_of(node->result2_.unpack(node));
   }
+}
+
+/// The forward of a problem with renormalization: the definition in tensors of f64, differentiated by
+/// autograd but for r, d and what is tracked. With LibTorch's words where it refuses.
+at::Tensor Session::composed(const at::Tensor& x, bool training, StepTrace& step) {
+  return with([&](auto& m) {
+    const bool tracks = m.options.track_running_stats(), batch = training || !tracks;
+    const double n = static_cast<double>(problem_.shape.with_batch(x.size(0)).per_channel());
+    TORCH_CHECK(!batch || n != 1, kOneValue);
+    const bool updates = training && tracks && m.running_mean.defined();
+    std::vector<std::int64_t> column(static_cast<std::size_t>(x.dim()), 1), others;
+    column[1] = x.size(1);
+    for (std::int64_t axis = 0; axis < x.dim(); ++axis)
+      if (axis != 1) others.push_back(axis);
+    const auto wide = [&](const at::Tensor& t) {
+      return t.to(at::kDouble, /*non_blocking=*/false, /*copy=*/true).reshape(column);
+    };
+    const auto leaf = [&](const at::Tensor& t, double absent) {
+      const at::Tensor values = t.defined() ? wide(t) : at::full(column, absent, at::kDouble);
+      return values.detach().requires_grad_();
+    };
+    const auto affine = [&](const at::Tensor& normalized) {
+      weight_ = leaf(m.weight, 1);
+      bias_ = leaf(m.bias, 0);
+      return (normalized * weight_ + bias_).to(x.scalar_type());
+    };
+    if (updates) m.num_batches_tracked += 1;
+    if (x.numel() == 0) return affine(x.to(at::kDouble));
+    TORCH_CHECK(batch || m.running_mean.defined(), kNoStatistics);
+
+    const at::Tensor values = x.to(at::kDouble);
+    const at::Tensor mean = batch ? values.mean(others, true) : wide(m.running_mean);
+    const at::Tensor centred = values - mean;
+    const at::Tensor var = batch ? (centred * centred).mean(others, true) : wide(m.running_var);
+    // A batch without variance and without eps has an invstd of 0.
+    const double eps = m.options.eps();
+    const at::Tensor square = var + eps, none = square.detach() == 0;
+    const at::Tensor ones = at::ones_like(square);
+    const bool flat = batch && eps == 0;
+    const at::Tensor deviation = (flat ? at::where(none, ones, square) : square).sqrt();
+    const at::Tensor scale = flat ? 1 - none.to(at::kDouble) : ones;
+    const at::Tensor normalized = centred / deviation * scale;
+    if (training) {
+      step.save_mean = values_of(mean);
+      step.save_invstd = values_of(scale / deviation);
+    }
+    if (!updates) return affine(normalized);
+
+    at::Tensor r, d;
+    {
+      const torch::NoGradGuard no_grad;
+      const double r_max = problem_.renorm->r_max, d_max = problem_.renorm->d_max;
+      const at::Tensor old_mean = wide(m.running_mean), old_var = wide(m.running_var);
+      const at::Tensor sigma = (old_var + eps).sqrt();
+      r = (square.sqrt() / sigma).clamp(1 / r_max, r_max);
+      d = ((mean - old_mean) / sigma).clamp(-d_max, d_max);
+      const auto momentum = m.options.momentum();
+      const double factor =
+          momentum ? *momentum : 1 / m.num_batches_tracked.template item<double>();
+      const at::Tensor unbiased = var * (n / (n - 1));
+      m.running_mean.copy_((factor * mean + (1 - factor) * old_mean).reshape({-1}));
+      m.running_var.copy_((factor * unbiased + (1 - factor) * old_var).reshape({-1}));
+    }
+    return affine(normalized * r + d);
+  });
 }
 
 void Session::backward(StepTrace& step, std::size_t index) {
@@ -250,7 +297,10 @@ void Session::backward(StepTrace& step, std::size_t index) {
     // second backward.
     const auto grads = torch::autograd::grad({y_}, of, {dy}, /*retain_graph=*/true,
                                              /*create_graph=*/false, /*allow_unused=*/true);
-    for (std::size_t i = 0; i < of.size(); ++i) *to[i] = values_of(grads[i]);
+    for (std::size_t i = 0; i < of.size(); ++i) {
+      const bool parameter = problem_.renorm && i > 0;
+      *to[i] = values_of(parameter ? grads[i].to(scalar_type(problem_.param_dtype)) : grads[i]);
+    }
   });
   if (ok && dy.sizes() == y_.sizes()) accepted(step, [&] { absent_parameters(step, dy); });
   blame("backward", memory_.dy.harm());
@@ -260,7 +310,7 @@ void Session::backward(StepTrace& step, std::size_t index) {
 /// Gradients of a weight or bias that the layer does not have, which no graph asks for: the
 /// kernel's own answer, from what the forward saved.
 void Session::absent_parameters(StepTrace& step, const at::Tensor& dy) {
-  if (problem_.weight && problem_.bias) return;
+  if (problem_.renorm || (problem_.weight && problem_.bias)) return;
   at::Tensor weight, running_mean, running_var, mean, invstd;
   bool training = false;
   double eps = 0;

@@ -371,6 +371,33 @@ Contract finished(const Setting& s, Draft d, bool any_strided) {
   return c;
 }
 
+/// A problem with batch renormalization: composed from the definition in f64 (libtorch.cc, composed),
+/// in whatever order at::mean and at::sum add up.
+Contract composed_contract(const Problem& p) {
+  double n = 0;
+  for (std::size_t i = 0; i < p.run.size(); ++i)
+    n = std::max(n, count_of(p.shape.with_batch(batch_of(p, i))));
+  const double chain = n + 16;  // the terms of a sum take up to 8 roundings, too
+  Contract c;
+  // Autograd gives the mean, beside sum(dy), the sum of (x - mean)*slope over the batch, which is 0
+  // but for two errors: that of the mean, gamma*mean|x|, and that of adding up, gamma*mean|x - mean|
+  // <= 2*gamma*mean|x|. Both come on top of what the mean's error does to dx by itself.
+  c.mean = {0, kU64, 4 * chain};
+  c.square = c.dot = {kU64, kU64, chain};
+  c.dy_sum = {0, kU64, chain};
+  c.constant_exact = p.dtype != Dtype::f64 && n <= 0x1p29;
+  c.mean_unit = c.var_unit = 2 * kU64;
+  c.invstd_unit = c.eval_invstd_unit = 3 * kU64;  // var + eps, the root, the quotient
+  c.unit = kU64;
+  c.forward_roundings = 6;  // x - mean, the quotient, the mask, *r, + d, *weight
+  c.eval_backward_roundings = 3;
+  // Of the last term: dy*weight*r and the mask, the root's and the mean's shares, two products with
+  // x - mean and their sum, and two sums with the other terms.
+  c.backward_roundings = 12;
+  c.save_unit = c.run_unit = c.renorm_unit = kU64;
+  return c;
+}
+
 /// Contiguous parameters and statistics, or none: Normalization.cpp, all_contiguous.
 bool dense_parameters(const Setting& s) {
   const Problem& p = s.problem;
@@ -391,6 +418,7 @@ bool libtorch_mistakes_layout(const Shape& shape, const Exec& exec, LibTorchVers
 }
 
 Contract libtorch_contract(const Problem& problem, const Exec& exec, LibTorchVersion version) {
+  if (problem.renorm) return composed_contract(problem);
   const Setting s{problem, exec, version};
   Draft d;
   d.c.constant_exact = true;

@@ -110,6 +110,7 @@ BatchNormOptions options_of(const Problem& p) {
       p.weight ? (p.bias ? Affine::both : Affine::weight) : (p.bias ? Affine::bias : Affine::none);
   o.track_running_stats = p.track;
   o.dtype = dtype_of(p.param_dtype);
+  if (p.renorm) o.renorm = truenorm::Renorm{p.renorm->r_max, p.renorm->d_max};
   return o;
 }
 
@@ -278,6 +279,7 @@ class Game {
                            view(y),
                            {},
                            {}};
+      if (update) args.renorm = before.options().renorm;
       status = forward_training(context_, args);
     } else {
       status = forward_inference(context_, {view(x), w, b, rm, rv, before.options().eps, view(y)});
@@ -331,8 +333,8 @@ class Game {
     const Placed& dx = arena_.tensor(Use::out, "dx", shape, problem_.dtype, exec_.dx);
     const Placed& dweight = arena_.vector(Use::out, "dweight", shape.c, problem_.param_dtype);
     const Placed& dbias = arena_.vector(Use::out, "dbias", shape.c, problem_.param_dtype);
-    std::vector<double> weight, mean, spread;
-    ConstVector w, m, s;
+    std::vector<double> weight, mean, spread, ratio, distance;
+    ConstVector w, m, s, r, d;
     const BatchNorm& then = *forwarded_;
     if (problem_.weight) w = vector_view(parameter(Use::in, "weight", then.weight(), weight));
     if (forwarded_by_batch_) {
@@ -340,6 +342,12 @@ class Game {
       spread = values_of(layer_->saved_invstd(), Dtype::f64);
       m = vector_view(arena_.vector(Use::in, "save_mean", shape.c, Dtype::f64, &mean));
       s = vector_view(arena_.vector(Use::in, "save_invstd", shape.c, Dtype::f64, &spread));
+      if (layer_->saved_r().present()) {
+        ratio = values_of(layer_->saved_r(), Dtype::f64);
+        distance = values_of(layer_->saved_d(), Dtype::f64);
+        r = vector_view(arena_.vector(Use::in, "save_r", shape.c, Dtype::f64, &ratio));
+        d = vector_view(arena_.vector(Use::in, "save_d", shape.c, Dtype::f64, &distance));
+      }
     } else if (then.running_mean().present()) {
       m = vector_view(parameter(Use::in, "running_mean", then.running_mean(), mean));
       s = vector_view(parameter(Use::in, "running_var", then.running_var(), spread));
@@ -348,7 +356,8 @@ class Game {
     const Vector to_weight = vector_view(dweight), to_bias = vector_view(dbias);
     const Status status =
         forwarded_by_batch_
-            ? backward_training(context_, {view(dy), view(x), w, m, s, to, to_weight, to_bias})
+            ? backward_training(context_,
+                                {view(dy), view(x), w, m, s, to, to_weight, to_bias, r, d})
             : backward_inference(context_, {view(dy), view(x), w, m, s, then.options().eps, to,
                                             to_weight, to_bias});
     if (!status.ok())

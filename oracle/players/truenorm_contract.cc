@@ -63,6 +63,7 @@ Contract truenorm_contract(const Problem& p, const Exec& exec, bool fma) {
   c.hands_out_statistics = true;
   c.save_unit = kU64;
   c.run_unit = kU64;
+  c.renorm_unit = kU64;  // computed in double, as the coefficients are
   return c;
 }
 
