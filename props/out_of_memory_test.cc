@@ -220,5 +220,23 @@ TEST(OutOfMemory, AStateIsLoadedWhollyOrNotAtAll) {
   EXPECT_EQ(count, 4) << "one for each vector";
 }
 
+TEST(OutOfMemory, RenormIsSetWhollyOrNotAtAllAndChangedWithoutMemory) {
+  const std::int64_t count = each_allocation([&](std::int64_t k) {
+    BatchNorm layer({.num_features = 3});
+    const std::vector<std::byte> before = bytes_of(layer);
+    Status status;
+    const bool failed = refused(k, [&] { status = layer.set_renorm(Renorm{3, 5}); });
+    EXPECT_EQ(status, failed ? kNoState : Status{}) << status.message();
+    EXPECT_EQ(bytes_of(layer) == before, failed);
+    EXPECT_EQ(layer.options().renorm.has_value(), !failed);
+    EXPECT_TRUE(layer.set_renorm(Renorm{3, 5}).ok());
+    EXPECT_FALSE(refused(1, [&] { status = layer.set_renorm(Renorm{2, 1}); }));
+    EXPECT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ(layer.options().renorm->r_max, 2);
+    return failed;
+  });
+  EXPECT_EQ(count, 2) << "r and d";
+}
+
 }  // namespace
 }  // namespace truenorm::props
