@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "text.h"
@@ -93,6 +94,9 @@ void vary_options(Candidates& out) {
         c.problem.bias = bias;
       });
   out.each([](Case& c) -> bool& { return c.problem.track; }, std::array{false, true});
+  out.each([](Case& c) -> std::optional<Renorm>& { return c.problem.renorm; },
+           std::array<std::optional<Renorm>, 4>{std::nullopt, Renorm{}, Renorm{1, 0},
+                                                Renorm{1.125, 0.25}});
 }
 
 /// A distribution of each kind, with parameters that show what it is for.
