@@ -8,7 +8,7 @@ int main() {
   using namespace truenorm;
   Context context(2);  // two threads, the best instruction set
   BatchNorm layer({.num_features = 3});
-  std::vector<float> x(2 * 3 * 4 * 4), y(x.size()), dy(x.size(), 1.0f), dx(x.size());
+  std::vector<float> x(96), y(x.size()), dy(x.size(), 1.0f), dx(x.size());
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 7);
   const auto view = [](std::vector<float>& v) {
     return contiguous(v.data(), Dtype::f32, {2, 3, 4, 4});

@@ -60,10 +60,12 @@ extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile
 // The program's definitions come before glibc's own, for every library of the process. operator new
 // ends here, too.
 extern "C" {
+// NOLINTBEGIN(bugprone-reserved-identifier)
 void* __libc_malloc(std::size_t);
 void* __libc_calloc(std::size_t, std::size_t);
 void* __libc_realloc(void*, std::size_t);
 void* __libc_memalign(std::size_t, std::size_t);
+// NOLINTEND(bugprone-reserved-identifier)
 
 void* malloc(std::size_t size) noexcept {
   count(size);

@@ -20,7 +20,7 @@ constexpr std::int64_t kN = 3, kC = 5, kS = 7;
 std::vector<float> numbers(std::size_t count, std::uint32_t seed) {
   std::vector<float> values(count);
   for (std::size_t i = 0; i < count; ++i)
-    values[i] = static_cast<float>((i * 2654435761u + seed * 40503u) % 1013) / 256 - 1;
+    values[i] = static_cast<float>((i * 2654435761u + std::size_t{seed} * 40503u) % 1013) / 256 - 1;
   return values;
 }
 
@@ -117,7 +117,7 @@ TEST(Layer, HasTheVectorsOfItsOptions) {
 
 // What a newcomer writes.
 TEST(Layer, TakesTenLinesToUse) {
-  std::vector<float> x(2 * 3 * 4 * 4), y(x.size()), dy(x.size(), 1), dx(x.size());
+  std::vector<float> x(96), y(x.size()), dy(x.size(), 1), dx(x.size());
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 7);
   Context context(2);
   BatchNorm layer({.num_features = 3});

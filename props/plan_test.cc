@@ -131,7 +131,7 @@ TEST(Plan, StoresAreStreamedBeyondTheCaches) {
     for (const int threads : {1, 2, 5}) {
       const ConstTensor x = view(image(32, 60, 56, 56), layout, Dtype::f32);
       const std::array<ConstTensor, 2> views{x, x};
-      const std::int64_t bytes = 2 * 4 * std::int64_t{32} * 60 * 56 * 56, own = 1 << 20;
+      const std::int64_t bytes = std::int64_t{2} * 4 * 32 * 60 * 56 * 56, own = 1 << 20;
       const Machine fits{own, bytes - own * threads}, one_less{own, bytes - own * threads - 1};
       const Plan cached = make_plan(std::span(views).first(1), views, threads, fits);
       ASSERT_EQ(cached.threads, threads);

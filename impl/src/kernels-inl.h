@@ -31,11 +31,14 @@ constexpr Kernels Make() {
           &BackwardCoefficients<Lane<E>>};
 }
 
+// Included once for each target, in a namespace of its own.
+// NOLINTBEGIN(misc-definitions-in-headers)
 constexpr KernelSet kSet = {Make<float>(), Make<double>(), Make<Bf16>(), Make<F16>()};
 
 }  // namespace
 
 const KernelSet& Table() { return kSet; }
+// NOLINTEND(misc-definitions-in-headers)
 
 }  // namespace HWY_NAMESPACE
 }  // namespace truenorm::detail
