@@ -36,6 +36,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::string_view kPlay = "play ", kWith = "with ", kAsk = "ask ";
 constexpr std::size_t kMaxRequest = std::size_t{1} << 30;  // literal inputs take 16 digits a value
 constexpr auto kStart = std::chrono::seconds(60);  // to load a large library on a busy machine
+constexpr int kStarts = 3;                         // in a row, before a worker counts as lost
 // A late parent's patience with an answer that should be there.
 constexpr auto kGrace = std::chrono::seconds(1);
 constexpr auto kFarewell =
@@ -126,16 +127,11 @@ std::string signal_name(int number) {
   return "signal " + std::to_string(number);
 }
 
-struct Ending {
-  bool by_signal = false;
-  std::string what;
-};
-
-Ending describe(int status, const std::string& program) {
-  if (WIFSIGNALED(status)) return {true, signal_name(WTERMSIG(status))};
+std::string describe(int status, const std::string& program) {
+  if (WIFSIGNALED(status)) return signal_name(WTERMSIG(status));
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  if (code == 127) return {false, "exit status 127: can '" + program + "' be run?"};
-  return {false, "exit status " + std::to_string(code)};
+  if (code == 127) return "exit status 127: can '" + program + "' be run?";
+  return "exit status " + std::to_string(code);
 }
 
 /// The parent's environment for the worker, with one variable set or taken away. Its OpenMP threads
@@ -208,6 +204,7 @@ struct RemotePlayer::Impl {
   Clock::time_point deadline{};
   Trace failure{Outcome::failed, "nothing was sent", {}};  // set while no reply is to be awaited
   bool awaiting = false;
+  bool killed = false;        // the last worker that was lost took a SIGKILL that was not ours
   std::optional<Case> asked;  // the case that `answer` is about
   Reply answer;
 
@@ -215,6 +212,7 @@ struct RemotePlayer::Impl {
   /// itself.
   void lose(Outcome outcome, std::string what);
   bool start();
+  bool launch();
   bool alive();
   bool greet();
   void forget();
@@ -235,6 +233,7 @@ void RemotePlayer::Impl::forget() {
 
 void RemotePlayer::Impl::lose(Outcome outcome, std::string what) {
   int status = 0;
+  killed = false;
   // After an end of file the process may still be on its way out: give it a moment to die of its
   // own cause before it is killed.
   pid_t gone = 0;
@@ -250,7 +249,8 @@ void RemotePlayer::Impl::lose(Outcome outcome, std::string what) {
     }
     if (outcome == Outcome::crashed) outcome = Outcome::failed;  // it lived, but would not talk
   } else if (gone == pid) {
-    what = describe(status, argv.front()).what;
+    what = describe(status, argv.front());
+    killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
   }
   ++restarts;
   forget();
@@ -266,8 +266,17 @@ bool RemotePlayer::Impl::alive() {
   return false;
 }
 
+/// A worker that somebody kills before its first word costs no case: it is started again.
 bool RemotePlayer::Impl::start() {
   if (alive()) return true;
+  for (int tries = 1; launch(); ++tries) {
+    if (greet()) return true;
+    if (!killed || tries == kStarts) return false;
+  }
+  return false;
+}
+
+bool RemotePlayer::Impl::launch() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
     failure = {Outcome::failed, std::string("socketpair: ") + std::strerror(errno), {}};
@@ -292,7 +301,7 @@ bool RemotePlayer::Impl::start() {
     return false;
   }
   pid = child;
-  return greet();
+  return true;
 }
 
 bool RemotePlayer::Impl::greet() {

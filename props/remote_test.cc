@@ -112,6 +112,14 @@ TEST(Remote, AKillFromOutsideCostsAtMostTheCaseUnderWay) {
   expect_played(play(player, 1), case_of(1));
 }
 
+TEST(Remote, AKillBeforeTheFirstWordCostsNothing) {
+  const std::string folder = testing::TempDir() + "killed." + std::to_string(::getpid());
+  RemotePlayer player({TRUENORM_REMOTE_WORKER, "--killed", folder});
+  expect_played(play(player, 1), case_of(1));
+  EXPECT_EQ(player.restarts(), 1);
+  EXPECT_EQ(::rmdir(folder.c_str()), 0);
+}
+
 TEST(Remote, StandardOutputIsNotPartOfTheConversation) {
   RemotePlayer player = worker();
   expect_played(play(player, 6), case_of(6));
@@ -135,7 +143,7 @@ TEST(Remote, ACaseWithoutItsRightSideIsRefused) {
 }
 
 TEST(Remote, WhatIsNoWorkerFailsInsteadOfHanging) {
-  for (const char* mode : {"--gibberish", "--quiet-exit"}) {
+  for (const char* mode : {"--gibberish", "--quiet-exit", "--killed"}) {
     RemotePlayer player = worker(300ms, mode);
     const Trace trace = play(player, 1);
     EXPECT_EQ(trace.outcome, Outcome::failed) << mode;

@@ -1,7 +1,9 @@
 // A worker for remote_test: its player does what the case's seed asks for.
 //   --gibberish    says something that is no message, then hangs
 //   --quiet-exit   leaves at once
+//   --killed       is killed before its first word; with a FOLDER to make, only the one that makes it
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -74,6 +76,8 @@ const bool printed = std::printf("early words\n") > 0 && std::fflush(stdout) == 
 int main(int argc, char** argv) {
   const char* mode = argc > 1 ? argv[1] : "";
   if (std::strcmp(mode, "--quiet-exit") == 0) return 0;
+  if (std::strcmp(mode, "--killed") == 0 && (argc < 3 || ::mkdir(argv[2], 0700) == 0))
+    ::raise(SIGKILL);
   if (std::strcmp(mode, "--gibberish") == 0) {
     constexpr char text[] = "Hello! This is no message of the protocol, but long enough for one.";
     if (::write(STDIN_FILENO, text, sizeof text) < 0) return 1;  // the socket
