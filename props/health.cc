@@ -9,7 +9,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <sstream>
+#include <system_error>
 
 #include "found.h"
 #include "text.h"
@@ -109,7 +111,10 @@ std::vector<std::string> Health::complaints(const Limits& limits) const {
 
 std::string found_file() {
   const char* const named = std::getenv("TRUENORM_FOUND");
-  return named != nullptr ? named : TRUENORM_FOUND_FILE;
+  if (named != nullptr) return named;
+  std::error_code ignored;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  return self.empty() ? std::string() : (self.parent_path().parent_path() / "found.cases").string();
 }
 
 std::vector<Case> found_cases() {

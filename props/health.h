@@ -53,7 +53,8 @@ class Health : public rc::detail::TestListener {
   oracle::Census proved_;
 };
 
-/// The local database of found cases: $TRUENORM_FOUND, else that of the build folder; empty: none.
+/// The local database of found cases: $TRUENORM_FOUND (empty: none), else found.cases in the build
+/// folder that this program stands in.
 std::string found_file();
 
 /// What every property over cases plays first: corpus/found.cases, then found_file(), each case once.
