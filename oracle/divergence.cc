@@ -30,15 +30,18 @@ Moment before(const Problem& p, std::size_t step) {
   const std::vector<StepAnswer> steps = semantics(p);
   Moment m;
   m.tracking = p.track;
-  bool own = true;  // the graph is of this layer, not of one that it was copied from
+  bool own = true;     // the graph is of this layer, not of one that it was copied from
+  bool empty = false;  // and of a tensor without elements
   for (std::size_t i = 0; i < step; ++i) {
     if (refused(steps, i)) continue;
-    // The graph holds x, weight and the running statistics, in training as well.
-    const bool statistics = m.tracking && p.track;
+    // The graph holds x, weight and the running statistics, in training as well; that of an empty
+    // tensor, which is multiplied by weight[0] and added to bias[0], weight alone.
+    const bool held = p.track && !empty, statistics = held && m.tracking;
     switch (p.run[i].op) {
       case Op::train:
       case Op::eval:
         m.forward = i;
+        empty = p.shape.with_batch(batch_of(p, i)).numel() == 0;
         m.touched = m.reloaded = false;
         own = true;
         break;
@@ -55,7 +58,7 @@ Moment before(const Problem& p, std::size_t step) {
         m.touched |= own && (statistics || p.weight);
         break;
       case Op::save_load:
-        m.touched |= own && (p.track || p.weight);
+        m.touched |= own && (held || p.weight);
         m.reloaded |= own;
         break;
       case Op::copy:
