@@ -93,8 +93,8 @@ class List {
   }
   /// As add(), for a test of the problem alone.
   template <typename Holds>
-  void problem(std::string area, std::string name, Holds holds) {
-    add(std::move(area), std::move(name), [holds](const Case& c) { return holds(c.problem); });
+  void problem(const std::string& area, const std::string& name, Holds holds) {
+    add(area, name, [holds](const Case& c) { return holds(c.problem); });
   }
   std::vector<Class> take() { return std::move(classes_); }
 
