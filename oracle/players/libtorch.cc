@@ -128,7 +128,7 @@ class Session {
   void save_load(StepTrace& step);
   void copy(StepTrace& step);
   void note(StepTrace& step);
-  void blame(std::string_view when, std::string harm) {
+  void blame(std::string_view when, const std::string& harm) {
     if (harm_.empty() && !harm.empty()) harm_ = std::string(when) + ": " + harm;
   }
 

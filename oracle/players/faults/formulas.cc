@@ -158,8 +158,9 @@ struct UnequalHalves : Honest {  // the halves' means are merged as if they were
 };
 struct CountsPadding : Honest {  // divides by the count of a padded plane
   static Moments moments(const Tensor& x, std::int64_t c, int threads) {
+    const std::int64_t groups = (x.plane() + 3) / 4;
     const auto n = static_cast<double>(x.per_channel()),
-               padded = static_cast<double>(x.size(0) * ((x.plane() + 3) / 4 * 4));
+               padded = static_cast<double>(x.size(0) * groups * 4);
     const Moments m = Honest::moments(x, c, threads);
     return x.plane() == 1 ? m : Moments{m.mean * n / padded, m.var};
   }
