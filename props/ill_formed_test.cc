@@ -83,7 +83,7 @@ std::string spoil_tensor(Scene& s, Tensor& t, const Slot& slot, const Defect& d)
       return set(
           t.size[axis],
           pick<std::int64_t>(
-              {-1, kLeast, 0, 1, t.size[axis] - 1, t.size[axis] + 1, std::int64_t{1} << 40}, how),
+              {-1, kLeast, 0, 1, t.size[axis] ^ 1, t.size[axis] ^ 2, std::int64_t{1} << 40}, how),
           "size" + at);
     case 3:
       return set(t.stride[axis],
