@@ -25,3 +25,16 @@ function(truenorm_target)
     endif()
   endforeach()
 endfunction()
+
+# truenorm_unguided(<target> [<source>...]): in a build for a fuzzing engine, these sources (default:
+# all of the target's) do not guide it. Coverage of the judge would drown that of the judged.
+function(truenorm_unguided target)
+  if(NOT TRUENORM_FUZZ_ENGINE OR NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    return()
+  endif()
+  if(ARGN)
+    set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=fuzzer-no-link)
+  else()
+    target_compile_options(${target} PRIVATE -fno-sanitize=fuzzer-no-link)
+  endif()
+endfunction()
