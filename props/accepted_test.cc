@@ -16,8 +16,7 @@ bool is_input(Call call, Argument a) {
 
 /// Where a snapshot has the argument's memory.
 const std::byte* place_in(const std::vector<std::uint64_t>& words, Argument a) {
-  return reinterpret_cast<const std::byte*>(words.data()) +
-         Scene::kPlace * static_cast<std::size_t>(a);
+  return reinterpret_cast<const std::byte*>(words.data()) + kPlace * static_cast<std::size_t>(a);
 }
 
 // Every element of every output, and nothing else.
@@ -33,7 +32,7 @@ TEST(Accepted, TheScenesThemselvesAndAllTheirOutputsAreWritten) {
       for (const Slot& slot : slots_of(call)) {
         const bool updated =
             slot.argument == Argument::running_mean || slot.argument == Argument::running_var;
-        if (slot.output && !updated) std::memset(scene.place(slot.argument), 0xff, Scene::kPlace);
+        if (slot.output && !updated) std::memset(scene.place(slot.argument), 0xff, kPlace);
       }
       const auto before = scene.snapshot();
       const Status status = scene.run();
@@ -47,7 +46,7 @@ TEST(Accepted, TheScenesThemselvesAndAllTheirOutputsAreWritten) {
           EXPECT_NE(std::memcmp(was + i * size, is + i * size, size), 0)
               << name(call) << ": " << truenorm::name(slot.argument) << "[" << i << "] is not new";
         const std::size_t rest = count * size;
-        EXPECT_EQ(std::memcmp(was + rest, is + rest, Scene::kPlace - rest), 0)
+        EXPECT_EQ(std::memcmp(was + rest, is + rest, kPlace - rest), 0)
             << name(call) << ": " << truenorm::name(slot.argument) << " beyond what is written";
       }
     }
@@ -99,7 +98,7 @@ TEST(Accepted, VectorsThatInterleave) {
        {Argument::save_mean, Argument::save_invstd},
        {Argument::save_r, Argument::save_d}}};
   for (const auto& [a, b] : kPairs) {
-    std::memcpy(apart.place(b), apart.place(a), Scene::kPlace);
+    std::memcpy(apart.place(b), apart.place(a), kPlace);
     for (Scene* s : {&scene, &apart}) {
       s->vector(a).stride = s->vector(b).stride = 2;
       s->vector(b).data = (s == &scene ? s->place(a) : s->place(b)) + size_of(s->vector(a).dtype);
@@ -200,7 +199,7 @@ TEST(Accepted, WhatMayBeAbsentMayBeAbsent) {
       for (const Slot& other : slots_of(call)) {  // the other outputs are the same bits
         if (other.argument == slot.argument) continue;
         const auto *want = all.place(other.argument), *got = without.place(other.argument);
-        EXPECT_EQ(std::memcmp(want, got, Scene::kPlace), 0)
+        EXPECT_EQ(std::memcmp(want, got, kPlace), 0)
             << name(call) << " without " << truenorm::name(slot.argument) << ": "
             << truenorm::name(other.argument);
       }

@@ -5,24 +5,17 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <limits>
 #include <map>
 #include <set>
-#include <sstream>
 #include <string>
 
+#include "../impl/testing/inspector.h"
+#include "../impl/testing/spoil.h"
 #include "dice.h"
 #include "generators.h"
-#include "inspector.h"
+#include "scene.h"
 
 namespace truenorm::props {
-
-// ---- what may be wrong -------------------------------------------------------------------------
-
-/// One change of a call, by three numbers that mean something for every argument.
-struct Defect {
-  std::uint64_t where = 0, what = 0, how = 0;
-};
 
 /// A well-formed call, and what is done to it. Not every change is a defect.
 struct Spoiled {
@@ -33,129 +26,9 @@ struct Spoiled {
 
 namespace {
 
-constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
-
 std::pair<Dtype, Dtype> dtypes_of(const Spoiled& s) {
   const auto& [data, parameters] = oracle::kDtypePairs[s.dtypes];
   return {static_cast<Dtype>(data), static_cast<Dtype>(parameters)};
-}
-
-template <class T>
-T pick(std::initializer_list<T> from, std::uint64_t how) {
-  return from.begin()[how % from.size()];
-}
-
-/// Sets a field and says so.
-template <class T>
-std::string set(T& field, T value, const std::string& name) {
-  field = value;
-  std::ostringstream out;
-  if constexpr (std::is_same_v<T, Dtype>)
-    out << name << " = dtype " << static_cast<int>(value);
-  else
-    out << name << " = " << value;
-  return out.str();
-}
-
-std::string spoil_place(Scene& s, const Slot& slot, const Defect& d) {
-  if (d.what % 2 == 0) {
-    const std::size_t by = 1 + d.how % 7;
-    s.set_data(slot, static_cast<std::byte*>(s.data(slot)) + by);
-    return "data " + std::to_string(by) + " bytes on";
-  }
-  const std::vector<Slot> all = slots_of(s.call);
-  const Slot& other = all[d.how % all.size()];
-  const std::size_t by = pick<std::size_t>({0, 8, 16, 64}, d.how / all.size());
-  s.set_data(slot, s.place(other.argument) + by);
-  return "data " + std::to_string(by) + " bytes behind " + truenorm::name(other.argument) + "'s";
-}
-
-std::string spoil_tensor(Scene& s, Tensor& t, const Slot& slot, const Defect& d) {
-  const std::size_t axis = d.how % 3;
-  const std::uint64_t how = d.how / 3;
-  const std::string at = "[" + std::to_string(axis) + "]";
-  switch (d.what / 2 % 6) {
-    case 0:
-      return spoil_place(s, slot, d);
-    case 1:
-      return set(t.rank, pick({-1, 0, 1, 2, 4, 5, 6, 100}, how), "rank");
-    case 2:
-      return set(
-          t.size[axis],
-          pick<std::int64_t>(
-              {-1, kLeast, 0, 1, t.size[axis] ^ 1, t.size[axis] ^ 2, std::int64_t{1} << 40}, how),
-          "size" + at);
-    case 3:
-      return set(t.stride[axis],
-                 pick<std::int64_t>(
-                     {-1, kLeast, 0, 1, 7, std::int64_t{1} << 59, std::int64_t{1} << 61}, how),
-                 "stride" + at);
-    case 4:
-      return set(t.dtype, static_cast<Dtype>(pick({0, 1, 2, 3, 7, 255}, how)), "type");
-    default:
-      break;
-  }
-  if (how % 2 == 0) {
-    t.data = nullptr;
-    return "no data";
-  }
-  t = channels_last(t.data, t.dtype, {3, Scene::kChannels, 5});
-  return "channels last";
-}
-
-std::string spoil_vector(Scene& s, Vector& v, const Slot& slot, const Defect& d) {
-  switch (d.what / 2 % 5) {
-    case 0:
-      return spoil_place(s, slot, d);
-    case 1:
-      return set(v.size, pick<std::int64_t>({-1, kLeast, 0, 3, 5, std::int64_t{1} << 62}, d.how),
-                 "size");
-    case 2:
-      return set(v.stride,
-                 pick<std::int64_t>(
-                     {-1, kLeast, 0, 2, 3, std::int64_t{1} << 59, std::int64_t{1} << 62}, d.how),
-                 "stride");
-    case 3:
-      return set(v.dtype, static_cast<Dtype>(pick({0, 1, 2, 3, 7, 255}, d.how)), "type");
-    default:
-      break;
-  }
-  v.data = nullptr;
-  return "absent";
-}
-
-/// What is not one view's alone.
-std::string spoil_call(Scene& s, const Defect& d) {
-  const std::size_t axis = d.how % 3;
-  switch (d.what % 4) {
-    case 0: {
-      const int threads = pick({0, -1, max_threads + 1}, d.how);
-      s.context = Context(threads);
-      return std::to_string(threads) + " threads";
-    }
-    case 1:
-      s.for_tensors([&](Tensor& t) { t.size[axis] = pick<std::int64_t>({0, 1, 2}, d.how / 3); });
-      return "all of size " + std::to_string(d.how / 3 % 3) + " in axis " + std::to_string(axis);
-    case 2:
-      s.for_tensors([&](Tensor& t) { t.size[0] = t.size[2] = 1; });
-      return "one value a channel";
-    default:
-      break;
-  }
-  const auto& [what, bounds] = kBadBounds[d.how % kBadBounds.size()];
-  s.renorm = bounds;
-  return what;
-}
-
-/// Applies a defect; what it was, in words.
-std::string spoil(Scene& s, const Defect& d) {
-  const std::vector<Slot> slots = slots_of(s.call);
-  const std::size_t at = d.where % (slots.size() + 1);
-  if (at == slots.size()) return spoil_call(s, d);
-  const Slot& slot = slots[at];
-  const std::string how = slot.tensor ? spoil_tensor(s, s.tensor(slot.argument), slot, d)
-                                      : spoil_vector(s, s.vector(slot.argument), slot, d);
-  return std::string(truenorm::name(slot.argument)) + ": " + how;
 }
 
 /// The call, spoiled, and what was done to it in one line.
@@ -163,7 +36,8 @@ std::pair<Scene, std::string> scene_of(const Spoiled& s) {
   const auto [data, parameters] = dtypes_of(s);
   std::pair<Scene, std::string> made{Scene(s.call, data, parameters), name(s.call)};
   made.second += std::string(", ") + truenorm::name(data) + "/" + truenorm::name(parameters);
-  for (const Defect& d : s.defects) made.second += "; " + spoil(made.first, d);
+  Spoiler spoil(made.first, &made.second);
+  for (const Defect& d : s.defects) spoil(d);
   return made;
 }
 
@@ -218,13 +92,13 @@ Outcome outcome_of(const Spoiled& spoiled, Library library) {
   Inspector inspector(scene, dtypes_of(spoiled).first);
   const Complaints& wrong = inspector.complaints();
   Outcome outcome;
-  if (wrong.empty() && !inspector.contained()) return {{}, {}, false};
+  if (wrong.empty() && !inspector.contained(scene)) return {{}, {}, false};
   const auto before = scene.snapshot();
   outcome.status = library(scene);
   const Status got = outcome.status;
   const std::string answer =
       std::string(truenorm::name(got.code)) + " " + truenorm::name(got.argument);
-  if (wrong.empty() ? !got.ok() : wrong.count({got.code, got.argument}) == 0) {
+  if (got.ok() ? !wrong.empty() : !inspector.allows(got)) {
     outcome.broken = words + "\n  answered " + answer + ", but there is";
     for (const auto& [code, argument] : wrong)
       outcome.broken +=

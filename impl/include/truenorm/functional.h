@@ -11,7 +11,8 @@
 //    f64, or also f32 unless the data is f64; save_r and save_d likewise.
 //  - Outputs overlap neither themselves nor anything else, except that y may be x and dx may be dy
 //    (same data and strides). Views that interleave without sharing an element do not overlap;
-//    those that cannot be told apart within a search budget count as overlapping.
+//    those that cannot be told apart within a search budget, which views of up to 100 elements
+//    never exceed, count as overlapping.
 //  - Sums are formed in f32 blocks merged in double (f64 data: in double), about a pivot near the
 //    mean; what follows is computed in double and applied in f32 (f64); one more rounding where the
 //    store is narrower. bf16 and f16 are widened to f32 first. Channels for which f32 would over-

@@ -6,13 +6,14 @@
 #include <array>
 #include <cstdint>
 #include <iterator>
+#include <limits>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "scene.h"
 
-namespace truenorm::props {
+namespace truenorm::calls {
 
 __extension__ using Wide = __int128;  // holds every product of a size and a stride
 
@@ -24,61 +25,47 @@ struct View {
   int rank;
   std::array<std::int64_t, 5> size, stride;
   bool sound = false;                   // its bytes are known
+  Wide count = 0, extent = 0;           // elements; bytes from the first to past the last
   std::vector<std::uintptr_t> bytes{};  // sorted
 };
+inline View view(const Slot& slot, const ConstTensor& t) {
+  return {slot, t.data, t.dtype, t.rank, t.size, t.stride};
+}
+inline View view(const Slot& slot, const ConstVector& v) {
+  return {slot, v.data, v.dtype, 1, {v.size}, {v.stride}};
+}
 
 using Complaints = std::set<std::pair<Code, Argument>>;
 
-/// Everything that is wrong with one call; `data` is the data type of the scene's layer's forward.
-class Inspector {
+/// Everything that is wrong with some views, each alone and where they share memory.
+class Views {
  public:
-  Inspector(Scene& scene, Dtype data) : scene_(scene), call_(scene.call), data_(data) {
-    for (const Slot& slot : slots_of(call_)) {
-      if (slot.tensor) {
-        const Tensor& t = scene.tensor(slot.argument);
-        views_.push_back({slot, t.data, t.dtype, t.rank, t.size, t.stride});
-      } else {
-        const Vector& v = scene.vector(slot.argument);
-        views_.push_back({slot, v.data, v.dtype, 1, {v.size}, {v.stride}});
-      }
-    }
-    if (!scene.context.status().ok()) complain(Code::bad_threads, Argument::context);
-    if (call_ == Call::forward_renorm && !(scene.renorm.r_max >= 1 && scene.renorm.d_max >= 0))
-      complain(Code::bad_value, Argument::renorm);
-    for (View& v : views_)
-      if (asked_for(v)) inspect(v);
-    const View& x = *find(Argument::x);
-    if (x.rank < min_rank || x.rank > max_rank || static_cast<int>(x.dtype) > 3) return;
-    compare_with(x);
-    data_types(x);
-    statistics(x);
-    if (of_layer(call_)) layer(x);
-    overlaps();
-  }
-
   const Complaints& complaints() const { return complaints_; }
 
-  /// Whether every byte of every view is the scene's own.
-  bool contained() {
-    const auto begin = reinterpret_cast<std::uintptr_t>(scene_.place(Argument::none));
-    const auto end = begin + Scene::kPlace * static_cast<std::size_t>(argument_count);
-    return std::all_of(views_.begin(), views_.end(), [&](const View& v) {
-      return v.bytes.empty() || (v.bytes.front() >= begin && v.bytes.back() < end);
-    });
+  /// Whether a call may be refused so. Views of more than 100 elements may be taken to overlap where
+  /// they only interleave.
+  bool allows(Status refused) const {
+    const std::pair complaint{refused.code, refused.argument};
+    return complaints_.count(complaint) != 0 || perhaps_.count(complaint) != 0;
   }
 
- private:
-  void complain(Code code, Argument a) { complaints_.insert({code, a}); }
+  /// Whether every element is known to stand in the scene's places.
+  bool contained(const Scene& scene) const {
+    return std::all_of(views_.begin(), views_.end(), [&](const View& v) {
+      if (!v.sound) return v.data == nullptr || v.count == 0;
+      return std::all_of(v.bytes.begin(), v.bytes.end(),
+                         [&](std::uintptr_t byte) { return scene.owns(byte); });
+    });
+  }
 
   const View* find(Argument a) const {
     for (const View& v : views_)
       if (v.slot.argument == a) return &v;
     return nullptr;
   }
-  /// A vector or dx without data is not there.
-  static bool asked_for(const View& v) {
-    return v.data != nullptr || (v.slot.tensor && v.slot.argument != Argument::dx);
-  }
+
+ protected:
+  void complain(Code code, Argument a) { complaints_.insert({code, a}); }
 
   /// The view alone, and where its bytes are.
   void inspect(View& v) {
@@ -98,28 +85,116 @@ class Inspector {
       if (v.size[i] > 1) last += Wide{v.size[i] - 1} * v.stride[i];
     }
     if (complaints_.size() != before) return;
+    v.count = count;
     v.sound = true;
     if (count == 0) return;
     if (v.data == nullptr) return complain(Code::null_data, a);
-    if (reinterpret_cast<std::uintptr_t>(v.data) % element != 0) complain(Code::misaligned, a);
+    const auto begin = reinterpret_cast<std::uintptr_t>(v.data);
+    if (begin % element != 0) complain(Code::misaligned, a);
     constexpr Wide kMost = Wide{1} << 61;
-    if (count > kMost || (last + 1) * Wide{element} > kMost) complain(Code::overflow, a);
+    v.extent = (last + 1) * Wide{element};
+    if (count > kMost || v.extent > kMost ||
+        Wide{begin} + v.extent > std::numeric_limits<std::uintptr_t>::max())
+      complain(Code::overflow, a);
     v.sound = complaints_.size() == before && count < 4096;
     if (v.sound) list_bytes(v, element);
   }
 
+  /// An input that may be the very view that an output is.
+  using InPlace = std::pair<Argument, Argument>;
+
+  /// Outputs share no byte, neither with themselves nor with others, but for what is in place.
+  void overlaps(const std::vector<InPlace>& allowed) {
+    for (const View& out : views_) {
+      if (!out.slot.output || out.count == 0) continue;
+      const Argument a = out.slot.argument;
+      if (out.count > kToldApart) perhaps_.insert({Code::overlap, a});
+      if (std::adjacent_find(out.bytes.begin(), out.bytes.end()) != out.bytes.end())
+        complain(Code::overlap, a);
+      for (const View& other : views_) {
+        if (&other == &out || other.count == 0) continue;
+        if (in_place(out, other, allowed) || !spans_meet(out, other)) continue;
+        if (std::max(out.count, other.count) > kToldApart) perhaps_.insert({Code::overlap, a});
+        if (bytes_meet(out, other)) complain(Code::overlap, a);
+      }
+    }
+  }
+
+  std::vector<View> views_;
+
+ private:
+  static constexpr int kToldApart = 100;
+
   static void list_bytes(View& v, std::uint64_t element) {
     std::vector<std::uintptr_t> at{reinterpret_cast<std::uintptr_t>(v.data)};
     for (std::size_t i = 0; i < static_cast<std::size_t>(v.rank); ++i) {
+      if (v.size[i] == 1) continue;
       std::vector<std::uintptr_t> next;
+      next.reserve(at.size() * static_cast<std::size_t>(v.size[i]));
       for (const std::uintptr_t from : at)
         for (std::int64_t k = 0; k < v.size[i]; ++k)
           next.push_back(from + static_cast<std::uintptr_t>(k * v.stride[i]) * element);
       at = std::move(next);
     }
+    std::sort(at.begin(), at.end());
+    v.bytes.reserve(at.size() * element);
     for (const std::uintptr_t from : at)
       for (std::uint64_t b = 0; b < element; ++b) v.bytes.push_back(from + b);
-    std::sort(v.bytes.begin(), v.bytes.end());
+    if (!std::is_sorted(v.bytes.begin(), v.bytes.end())) std::sort(v.bytes.begin(), v.bytes.end());
+  }
+
+  static bool spans_meet(const View& a, const View& b) {
+    const auto begin = [](const View& v) { return Wide{reinterpret_cast<std::uintptr_t>(v.data)}; };
+    return begin(a) < begin(b) + b.extent && begin(b) < begin(a) + a.extent;
+  }
+  static bool bytes_meet(const View& a, const View& b) {
+    for (auto i = a.bytes.begin(), k = b.bytes.begin(); i != a.bytes.end() && k != b.bytes.end();) {
+      if (*i == *k) return true;
+      *i < *k ? ++i : ++k;
+    }
+    return false;
+  }
+
+  /// The strides of axes of size 1 mean nothing.
+  static bool in_place(const View& out, const View& other, const std::vector<InPlace>& allowed) {
+    const InPlace pair{other.slot.argument, out.slot.argument};
+    if (std::find(allowed.begin(), allowed.end(), pair) == allowed.end()) return false;
+    if (out.data != other.data || out.dtype != other.dtype || out.rank != other.rank) return false;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(out.rank); ++i)
+      if (out.size[i] != other.size[i] || (out.size[i] > 1 && out.stride[i] != other.stride[i]))
+        return false;
+    return true;
+  }
+
+  Complaints complaints_, perhaps_;
+};
+
+/// Everything that is wrong with one call; `data` is the data type of the scene's layer's forward.
+class Inspector : public Views {
+ public:
+  Inspector(Scene& scene, Dtype data) : scene_(scene), call_(scene.call), data_(data) {
+    for (const Slot& slot : slots_of(call_))
+      views_.push_back(slot.tensor ? view(slot, scene.tensor(slot.argument))
+                                   : view(slot, scene.vector(slot.argument)));
+    if (!scene.context.status().ok())
+      complain(scene.context.status().code, scene.context.status().argument);
+    if (call_ == Call::forward_renorm && !(scene.renorm.r_max >= 1 && scene.renorm.d_max >= 0))
+      complain(Code::bad_value, Argument::renorm);
+    for (View& v : views_)
+      if (asked_for(v)) inspect(v);
+    const View& x = *find(Argument::x);
+    if (x.rank < min_rank || x.rank > max_rank || static_cast<int>(x.dtype) > 3) return;
+    compare_with(x);
+    data_types(x);
+    statistics(x);
+    if (of_layer(call_)) layer(x);
+    overlaps({{Argument::x, Argument::y}, {Argument::dy, Argument::dx}});
+  }
+
+ private:
+  /// A vector or dx without data is not there.
+  static bool asked_for(const View& v) {
+    return v.data != nullptr || (v.slot.tensor && v.slot.argument != Argument::dx);
   }
 
   void compare_with(const View& x) {
@@ -199,37 +274,9 @@ class Inspector {
     if (!fits) complain(Code::dtype_mismatch, Argument::x);
   }
 
-  void overlaps() {
-    for (const View& out : views_) {
-      if (!out.slot.output || !out.sound) continue;
-      if (std::adjacent_find(out.bytes.begin(), out.bytes.end()) != out.bytes.end())
-        complain(Code::overlap, out.slot.argument);
-      for (const View& other : views_) {
-        if (&other == &out || !other.sound || in_place(out, other)) continue;
-        std::vector<std::uintptr_t> shared;
-        std::set_intersection(out.bytes.begin(), out.bytes.end(), other.bytes.begin(),
-                              other.bytes.end(), std::back_inserter(shared));
-        if (!shared.empty()) complain(Code::overlap, out.slot.argument);
-      }
-    }
-  }
-  /// y is the very view that x is, or dx that dy is: the strides of axes of size 1 mean nothing.
-  static bool in_place(const View& out, const View& other) {
-    const bool may = (out.slot.argument == Argument::y && other.slot.argument == Argument::x) ||
-                     (out.slot.argument == Argument::dx && other.slot.argument == Argument::dy);
-    if (!may || out.data != other.data || out.dtype != other.dtype || out.rank != other.rank)
-      return false;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(out.rank); ++i)
-      if (out.size[i] != other.size[i] || (out.size[i] > 1 && out.stride[i] != other.stride[i]))
-        return false;
-    return true;
-  }
-
   Scene& scene_;
   Call call_;
   Dtype data_;
-  std::vector<View> views_;
-  Complaints complaints_;
 };
 
-}  // namespace truenorm::props
+}  // namespace truenorm::calls
