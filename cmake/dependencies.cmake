@@ -20,6 +20,10 @@ foreach(need fmt:libfmt-dev nlohmann_json:nlohmann-json3-dev CLI11:libcli11-dev
     truenorm_not_found(${name} ${package})
   endif()
 endforeach()
+find_package(SQLite3 QUIET)
+if(NOT SQLite3_FOUND)
+  truenorm_not_found(SQLite3 libsqlite3-dev)
+endif()
 find_package(Threads REQUIRED)
 
 # LibTorch's own package file talks much, warns of static libraries that a shared build does not

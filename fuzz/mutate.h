@@ -18,6 +18,9 @@ struct Bounds {
   int threads = 1;  // 1: coverage depends on the input alone
 };
 
+/// Those of sequence_fuzz; the other targets over cases have the default ones.
+inline constexpr Bounds kSequenceBounds{.elements = 64, .work = 30 * 64, .steps = 30, .threads = 1};
+
 /// The valid case nearest to the bytes; it has an Exec.
 oracle::Case decode(Bytes, const Bounds&);
 

@@ -2,6 +2,5 @@
 #include "case_target.h"
 
 truenorm::fuzz::CaseTarget truenorm::fuzz::make_target(const Options& options) {
-  constexpr Bounds kBounds{.elements = 64, .work = 30 * 64, .steps = 30, .threads = 1};
-  return {"sequence_fuzz", kBounds, options, subject_alone(options)};
+  return {"sequence_fuzz", kSequenceBounds, options, subject_alone(options)};
 }

@@ -30,16 +30,17 @@ struct Run {
   std::string end;  // "time", "interrupted", "disk full", "error"; empty: it runs, or was killed
 };
 
-/// A target at a moment. Coverage, features and corpus are the engine's words: edges and features
-/// reached, inputs kept.
+/// A target at a moment. Coverage and features are the engine's words: edges, and edges with how
+/// often they were passed.
 struct Sample {
   std::int64_t run = 0;
   double seconds = 0;  // fuzzed in this folder by then, over all runs: the axis of a graph
   std::string target;
   std::uint64_t executions = 0;  // in this folder by then, over all runs
-  double exec_per_second = 0;    // of one job
-  std::uint64_t coverage = 0, features = 0, corpus = 0;
-  double worst_score = -1;  // of any output by then; -1: none
+  double exec_per_second = 0;    // of one job, in the run so far
+  std::uint64_t coverage = 0, features = 0;
+  std::uint64_t corpus = 0;  // inputs in its folder
+  double worst_score = -1;   // of any output by then; -1: none
 };
 
 /// A verdict against the subject, or a law that does not hold. One for each

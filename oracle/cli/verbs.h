@@ -15,6 +15,7 @@ void add_explain(CLI::App&, int& status);
 void add_print(CLI::App&, int& status);
 void add_encode(CLI::App&, int& status);
 void add_list(CLI::App&, int& status);
+void add_fuzz(CLI::App&, int& status);
 void add_vectors(CLI::App&, int& status);
 void add_worker(CLI::App&, int& status);
 
