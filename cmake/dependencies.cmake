@@ -10,8 +10,11 @@ function(truenorm_not_found what package)
     "-DTRUENORM_HARNESS=OFF")
 endfunction()
 
-foreach(need fmt:libfmt-dev nlohmann_json:nlohmann-json3-dev CLI11:libcli11-dev
-    rapidcheck:librapidcheck-dev GTest:libgtest-dev)
+set(needs nlohmann_json:nlohmann-json3-dev)
+if(NOT TRUENORM_FUZZ_ONLY)
+  list(APPEND needs fmt:libfmt-dev CLI11:libcli11-dev rapidcheck:librapidcheck-dev GTest:libgtest-dev)
+endif()
+foreach(need IN LISTS needs)
   string(REPLACE ":" ";" need "${need}")
   list(GET need 0 name)
   list(GET need 1 package)
@@ -20,11 +23,14 @@ foreach(need fmt:libfmt-dev nlohmann_json:nlohmann-json3-dev CLI11:libcli11-dev
     truenorm_not_found(${name} ${package})
   endif()
 endforeach()
+find_package(Threads REQUIRED)
+if(TRUENORM_FUZZ_ONLY)
+  return()
+endif()
 find_package(SQLite3 QUIET)
 if(NOT SQLite3_FOUND)
   truenorm_not_found(SQLite3 libsqlite3-dev)
 endif()
-find_package(Threads REQUIRED)
 
 # LibTorch's own package file talks much, warns of static libraries that a shared build does not
 # have (Debian 13), leaves variables behind, and its targets put /usr/include among the -isystem

@@ -32,6 +32,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   return 0;
 }
 
+extern "C" std::uint64_t truenorm_fuzz_judged() { return target()->judged(); }
+
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
                                                std::size_t capacity, unsigned seed) {
   return truenorm::fuzz::mutate_bytes(data, size, capacity, seed, target()->bounds());

@@ -25,6 +25,9 @@ std::string kernel_of(const Case& c, const Verdict& v) {
   return text;
 }
 
+constexpr Bounds kEveryCase{
+    .elements = kMaxElements, .work = kMaxWork, .steps = kMaxSteps, .threads = kMaxThreads};
+
 bool against(const Verdict& v) {
   return v.result == Result::fail || v.result == Result::crash || v.result == Result::timeout;
 }
@@ -34,7 +37,7 @@ bool against(const Verdict& v) {
 CaseTarget::CaseTarget(std::string name, const Bounds& bounds, const Options& options,
                        std::vector<Judged> players)
     : name_(std::move(name)),
-      bounds_(bounds),
+      bounds_(options.threads == 0 ? bounds : kEveryCase),
       options_(options),
       players_(std::move(players)),
       findings_(name_, options.findings) {}
@@ -43,6 +46,7 @@ void CaseTarget::run(Bytes input) {
   ++executions_;
   Case c = decode(input, bounds_);
   if (options_.isa) c.exec->isa = *options_.isa;
+  if (options_.threads != 0) c.exec->threads = options_.threads;
   if (work_of(c.problem) <= bounds_.work) {
     const Inputs inputs = make_inputs(c);
     for (const Judged& player : players_) judge(player, c, inputs, input);

@@ -27,6 +27,7 @@ class CaseTarget {
 
   void run(Bytes input);
   const Bounds& bounds() const { return bounds_; }
+  std::uint64_t judged() const { return judged_; }
 
  private:
   void judge(const Judged&, const oracle::Case&, const oracle::Inputs&, Bytes input);

@@ -48,6 +48,19 @@ void write_whole(const std::string& path, const std::string& text) {
   throw std::runtime_error("cannot write " + path + ": " + std::strerror(why));
 }
 
+std::string read_whole(const std::string& path) {
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr)
+    throw std::runtime_error("cannot read " + path + ": " + std::strerror(errno));
+  std::string bytes;
+  char block[4096];
+  for (std::size_t n; (n = std::fread(block, 1, sizeof block, file)) != 0;) bytes.append(block, n);
+  const bool failed = std::ferror(file) != 0;
+  std::fclose(file);
+  if (failed) throw std::runtime_error("cannot read " + path);
+  return bytes;
+}
+
 Findings::Findings(std::string target, std::string folder)
     : target_(std::move(target)), folder_(std::move(folder)) {}
 

@@ -39,4 +39,7 @@ class Findings {
 /// Writes a file under another name, and renames it when it is whole. Throws std::runtime_error.
 void write_whole(const std::string& path, const std::string& text);
 
+/// All bytes of a file. Throws std::runtime_error.
+std::string read_whole(const std::string& path);
+
 }  // namespace truenorm::fuzz

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <cstdlib>
 #include <stdexcept>
 #include <string_view>
+#include <system_error>
 
 namespace truenorm::fuzz {
 namespace {
@@ -26,17 +28,31 @@ bool switch_of(const std::string& word) {
   throw std::invalid_argument("--feedback=" + word + ": 0 or 1 was expected");
 }
 
+int number_of(const char* option, const std::string& word, int least, int most) {
+  int value = 0;
+  const char* const end = word.data() + word.size();
+  const auto [stop, error] = std::from_chars(word.data(), end, value);
+  if (error == std::errc{} && stop == end && value >= least && value <= most) return value;
+  throw std::invalid_argument("--" + std::string(option) + '=' + word + ": a whole number from " +
+                              std::to_string(least) + " to " + std::to_string(most) +
+                              " was expected");
+}
+
 struct Option {
   std::string_view name;
   void (*set)(Options&, const std::string&);
 };
 
-constexpr std::array<Option, 5> kOptions{{
+constexpr std::array<Option, 6> kOptions{{
     {"subject", [](Options& o, const std::string& v) { o.subject = v; }},
     {"isa", [](Options& o, const std::string& v) { o.isa = isa_named(v); }},
     {"findings", [](Options& o, const std::string& v) { o.findings = v; }},
     {"status", [](Options& o, const std::string& v) { o.status = v; }},
     {"feedback", [](Options& o, const std::string& v) { o.feedback = switch_of(v); }},
+    {"threads",
+     [](Options& o, const std::string& v) {
+       o.threads = number_of("threads", v, 1, oracle::kMaxThreads);
+     }},
 }};
 
 void set(Options& o, std::string_view word) {

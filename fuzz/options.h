@@ -14,6 +14,7 @@ struct Options {
   std::string findings;              // folder to keep findings in and go on; empty: the first ends
   std::string status;                // file to tell executions and worst scores in
   bool feedback = true;              // scores guide the engine, too
+  int threads = 0;                   // every case whole, and on so many threads; 0: by the bounds
 };
 
 /// --NAME=VALUE of the command line, else $TRUENORM_FUZZ_NAME; words that do not begin with -- are

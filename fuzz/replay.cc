@@ -6,15 +6,16 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <stdexcept>
 #include <string>
-#include <system_error>
 #include <vector>
+
+#include "finding.h"
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv);
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+
+/// How many verdicts there were, from targets that may leave inputs out.
+extern "C" __attribute__((weak)) std::uint64_t truenorm_fuzz_judged();
 
 namespace {
 
@@ -28,11 +29,8 @@ std::vector<std::string> files_of(const std::string& path) {
 }
 
 void replay(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), {});
-  if (file.bad() || !file.is_open()) throw std::runtime_error("cannot read " + path);
-  std::vector<std::uint8_t> input(bytes.size());
-  std::copy(bytes.begin(), bytes.end(), input.begin());
+  const std::string bytes = truenorm::fuzz::read_whole(path);
+  const std::vector<std::uint8_t> input(bytes.begin(), bytes.end());
   std::fprintf(stderr, "%s\n", path.c_str());
   LLVMFuzzerTestOneInput(input.data(), input.size());
 }
@@ -50,8 +48,11 @@ int main(int argc, char** argv) {
         ++count;
       }
     }
-    std::printf("%zu inputs replayed\n", count);
-    return count != 0 ? 0 : 2;
+    const std::uint64_t judged = truenorm_fuzz_judged != nullptr ? truenorm_fuzz_judged() : count;
+    std::printf("%zu inputs replayed, %llu judged\n", count,
+                static_cast<unsigned long long>(judged));
+    if (count == 0) std::fprintf(stderr, "usage: %s [--OPTION=VALUE...] FILE|FOLDER...\n", argv[0]);
+    return judged != 0 ? 0 : 2;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s: %s\n", argv[0], e.what());
     return 2;

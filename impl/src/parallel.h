@@ -2,7 +2,9 @@
 #ifndef TRUENORM_SRC_PARALLEL_H_
 #define TRUENORM_SRC_PARALLEL_H_
 
+#if defined(_OPENMP)
 #include <omp.h>
+#endif
 
 #include <algorithm>
 #include <cfenv>
@@ -59,7 +61,9 @@ struct Member {
   /// Waits until every thread is here; what they wrote before is seen after.
   void barrier() const noexcept {
     if (alone) return;
+#if defined(_OPENMP)
 #pragma omp barrier
+#endif
   }
 };
 
@@ -67,9 +71,10 @@ struct Member {
 /// result must not depend on their number. The body must not throw. OpenMP is always asked for all
 /// `threads`: where their number changes from call to call, libgomp ends threads and starts new ones.
 /// Rounding mode and treatment of subnormals are the caller's on every thread: a thread of the pool
-/// would otherwise keep those of the time when it was made.
+/// would otherwise keep those of the time when it was made. Without OpenMP this thread is all there is.
 template <class Body>
 void parallel(int threads, int active, const Body& body) noexcept {
+#if defined(_OPENMP)
   if (active <= 1) {
     body(Member{});
     return;
@@ -82,6 +87,10 @@ void parallel(int threads, int active, const Body& body) noexcept {
     body(Member{omp_get_thread_num(), std::min(active, omp_get_num_threads()), false});
     if (own != callers) set_float_control(own);
   }
+#else
+  static_cast<void>(threads), static_cast<void>(active);
+  body(Member{});
+#endif
 }
 
 }  // namespace truenorm::detail
