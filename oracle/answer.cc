@@ -35,6 +35,13 @@ Answer answer(const Problem& problem, const Inputs& inputs, const Contract& cont
   return answer;
 }
 
+StepAnswer gradients(const Problem& problem, const Inputs& inputs, const Contract& contract,
+                     const Given& given) {
+  exact::Walk walk(problem, &inputs, &contract);
+  walk.give(given);
+  return walk.step(1);
+}
+
 std::vector<Term> explain(const Problem& problem, const Inputs& inputs, const Contract& contract,
                           std::size_t step, Output output, std::size_t element) {
   exact::Probe probe{output, element, {}};

@@ -68,6 +68,14 @@ struct Answer {
 /// Source: the formulas in docs/accuracy.md; Chan, Golub, LeVeque 1983; Higham 2002.
 Answer answer(const Problem&, const Inputs&, const Contract&);
 
+/// Batch statistics from elsewhere than a forward of the case; r and d are empty without
+/// renormalization.
+struct Given {
+  std::vector<double> mean, invstd, r, d;
+};
+/// The answer to a backward by given statistics: the program is TB, inputs.step are x and dy.
+StepAnswer gradients(const Problem&, const Inputs&, const Contract&, const Given&);
+
 /// The refusals and counters alone, without a number computed.
 std::vector<StepAnswer> semantics(const Problem&);
 

@@ -172,6 +172,7 @@ void read_value(Reader& in, bool cumulative, Step& step) {
 void read_run(Reader& in, Problem& problem, std::int64_t limit) {
   const int steps = 1 + in.below(static_cast<int>(kMaxSteps));
   std::uint64_t next = 0;
+  std::int64_t work = 0;
   problem.run.clear();
   for (int i = 0; i < steps; ++i) {
     const std::uint8_t head = in.byte();
@@ -188,7 +189,11 @@ void read_run(Reader& in, Problem& problem, std::int64_t limit) {
     if (next + gap <= kLastId) next += gap;
     step.id = static_cast<std::uint32_t>(next++);
     problem.run.push_back(step);
-    if (work_of(problem) > kMaxWork) problem.run.pop_back();
+    const std::int64_t more = work_of(problem, problem.run.size() - 1);
+    if (more > kMaxWork - work)
+      problem.run.pop_back();
+    else
+      work += more;
   }
 }
 

@@ -231,10 +231,14 @@ std::vector<Momentum> each_momentum(const Problem& problem) {
   return all;
 }
 
+std::int64_t work_of(const Problem& problem, std::size_t step_index) {
+  if (!has_data(problem.run[step_index].op)) return 0;
+  return problem.shape.with_batch(batch_of(problem, step_index)).numel();
+}
+
 std::int64_t work_of(const Problem& problem) {
   std::int64_t work = 0;
-  for (std::size_t i = 0; i < problem.run.size(); ++i)
-    if (has_data(problem.run[i].op)) work += problem.shape.with_batch(batch_of(problem, i)).numel();
+  for (std::size_t i = 0; i < problem.run.size(); ++i) work += work_of(problem, i);
   return work;
 }
 

@@ -198,7 +198,8 @@ constexpr bool has_data(Op op) { return is_forward(op) || op == Op::backward; }
 std::vector<double> each_eps(const Problem&);
 std::vector<Momentum> each_momentum(const Problem&);
 
-/// Elements that the whole program moves.
+/// Elements that a step moves, and that the whole program does.
+std::int64_t work_of(const Problem&, std::size_t step_index);
 std::int64_t work_of(const Problem&);
 
 /// Why a case is not a valid one ("run: ...", beginning with the text form's name for the field),

@@ -85,15 +85,9 @@ std::string one_line(std::string text) {
 
 }  // namespace
 
-std::vector<Case> read_found(const std::string& path) {
-  std::error_code ignored;
-  if (fs::is_directory(path, ignored))
-    throw FoundError(path + ": is a directory; a file of case lines was expected");
-  File file(path, O_RDONLY | O_CLOEXEC);
-  if (!file.opened() && errno == ENOENT) return {};
-  if (!file.opened()) fail(path, "cannot be read", errno);
+std::vector<Case> found_in(std::string_view text, const std::string& path) {
   std::vector<Case> cases;
-  for (const Line& line : parse_file(file.read_all(), path)) {
+  for (const Line& line : parse_file(text, path)) {
     if (line.value.exec) {
       cases.push_back(line.value);
       continue;
@@ -102,6 +96,32 @@ std::vector<Case> read_found(const std::string& path) {
       cases.push_back({line.value.problem, exec});
   }
   return cases;
+}
+
+Addition addition(std::string_view before, const std::string& path,
+                  const std::vector<FoundCase>& found, std::string_view day) {
+  std::set<std::string> known;
+  for (const Line& line : parse_file(before, path)) known.insert(print(line.value));
+  Addition added;
+  for (const FoundCase& f : found) {
+    const std::string line = print(f.value);
+    if (!known.insert(line).second) continue;
+    ++added.cases;
+    added.text += "# " + one_line(f.subject + ": " + f.verdict + ": " + f.reason) + ", ";
+    (added.text += day) += "\n" + line + "\n";
+  }
+  if (added.cases > 0 && !before.empty() && before.back() != '\n') added.text.insert(0, "\n");
+  return added;
+}
+
+std::vector<Case> read_found(const std::string& path) {
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored))
+    throw FoundError(path + ": is a directory; a file of case lines was expected");
+  File file(path, O_RDONLY | O_CLOEXEC);
+  if (!file.opened() && errno == ENOENT) return {};
+  if (!file.opened()) fail(path, "cannot be read", errno);
+  return found_in(file.read_all(), path);
 }
 
 void require_appendable(const std::string& path) {
@@ -117,20 +137,9 @@ std::size_t append_found(const std::string& path, const std::vector<FoundCase>& 
   if (!file.opened()) fail(path, "cannot be written", errno);
   file.lock();
   const std::string before = file.read_all();
-  std::set<std::string> known;
-  for (const Line& line : parse_file(before, path)) known.insert(print(line.value));
-  std::string text;
-  std::size_t count = 0;
-  for (const FoundCase& f : found) {
-    const std::string line = print(f.value);
-    if (!known.insert(line).second) continue;
-    ++count;
-    text += "# " + one_line(f.subject + ": " + f.verdict + ": " + f.reason) + ", " + today() +
-            "\n" + line + "\n";
-  }
-  if (!before.empty() && before.back() != '\n') text.insert(0, "\n");
-  if (count > 0) file.append(text, before.size());
-  return count;
+  const Addition added = addition(before, path, found, today());
+  if (added.cases > 0) file.append(added.text, before.size());
+  return added.cases;
 }
 
 }  // namespace truenorm::oracle

@@ -3,6 +3,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "case.h"
@@ -20,6 +21,16 @@ struct FoundCase {
   std::string subject;  // who failed: a player or a property
   std::string verdict, reason;
 };
+
+/// The text of a database at `path`: its cases, as read_found() has them, and what append_found() adds
+/// to it on that day: nothing where it holds them all.
+std::vector<Case> found_in(std::string_view text, const std::string& path);
+struct Addition {
+  std::string text;
+  std::size_t cases = 0;
+};
+Addition addition(std::string_view before, const std::string& path, const std::vector<FoundCase>&,
+                  std::string_view day);
 
 /// The cases of a database in order, each with an Exec: one without takes all the standard ones.
 /// None where there is no such file. Throws FoundError, and ParseError where a line is no case.

@@ -4,7 +4,6 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <map>
 #include <utility>
 
 #include "text.h"
@@ -20,8 +19,8 @@ struct Token {
   bool empty() const { return text.empty(); }
   Token from(std::size_t offset) const { return {text.substr(offset), column + offset}; }
   Token first(std::size_t length) const { return {text.substr(0, length), column}; }
-  [[noreturn]] void fail(const std::string& expected) const {
-    throw ParseError(column, std::string(text), expected);
+  [[noreturn]] void fail(std::string_view expected) const {
+    throw ParseError(column, std::string(text), std::string(expected));
   }
 };
 
@@ -30,6 +29,7 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 std::vector<Token> tokens_of(Token part) {
   std::vector<Token> tokens;
+  tokens.reserve(20);  // more than most lines have
   for (std::size_t i = 0; i < part.text.size();) {
     if (is_blank(part.text[i])) {
       ++i;
@@ -69,7 +69,7 @@ double number(Token token) {
 }
 
 template <typename Integer>
-Integer integer(Token token, const std::string& expected) {
+Integer integer(Token token, std::string_view expected) {
   Integer value = 0;
   const char* const end = token.text.data() + token.text.size();
   const auto result = std::from_chars(token.text.data(), end, value);
@@ -80,7 +80,7 @@ Integer integer(Token token, const std::string& expected) {
 
 /// Takes the digits at the front of `rest`.
 template <typename Integer>
-Integer take_integer(Token& rest, const std::string& expected) {
+Integer take_integer(Token& rest, std::string_view expected) {
   std::size_t length = 0;
   while (length < rest.text.size() && is_digit(rest.text[length])) ++length;
   const Token digits = rest.first(length);
@@ -92,13 +92,13 @@ Integer take_integer(Token& rest, const std::string& expected) {
 constexpr std::string_view kSizeRange = "a size from 0 to 67108864";
 
 Shape shape_of(Token token) {
-  const std::string form = "a shape: n4c16, n4c16s9, n4c16s7x7 or n4c16s4x7x7";
+  static constexpr std::string_view form = "a shape: n4c16, n4c16s9, n4c16s7x7 or n4c16s4x7x7";
   Shape shape;
   Token rest = token;
-  const auto size = [&rest, &form](char mark) {
+  const auto size = [&rest](char mark) {
     if (rest.empty() || rest.text[0] != mark) rest.fail(form);
     rest = rest.from(1);
-    return take_integer<std::int64_t>(rest, std::string(kSizeRange));
+    return take_integer<std::int64_t>(rest, kSizeRange);
   };
   shape.n = size('n');
   shape.c = size('c');
@@ -112,22 +112,27 @@ Shape shape_of(Token token) {
 }
 
 void dtypes_of(Token token, Problem& problem) {
-  std::string names;
-  for (const auto& [data, params] : kDtypePairs) {
-    std::string spelling(name(data));
-    if (params != data) (spelling += '/') += name(params);
-    if (spelling == token.text) {
-      problem.dtype = data;
-      problem.param_dtype = params;
+  const std::size_t slash = std::min(token.text.find('/'), token.text.size());
+  const std::string_view data = token.text.substr(0, slash);
+  const std::string_view params = slash < token.text.size() ? token.text.substr(slash + 1) : data;
+  const bool twice = slash < token.text.size() && params == data;
+  for (const auto& [d, p] : kDtypePairs) {
+    if (name(d) == data && name(p) == params && !twice) {
+      problem.dtype = d;
+      problem.param_dtype = p;
       return;
     }
-    names += ' ' + spelling;
+  }
+  std::string names;
+  for (const auto& [d, p] : kDtypePairs) {
+    (names += ' ') += name(d);
+    if (p != d) (names += '/') += name(p);
   }
   token.fail("one of:" + names);
 }
 
 std::vector<std::uint8_t> bytes_of(Token digits) {
-  const std::string expected = "an even number of hex digits, for 1 to 64 bytes";
+  constexpr std::string_view expected = "an even number of hex digits, for 1 to 64 bytes";
   if (digits.empty() || digits.text.size() % 2 != 0 || digits.text.size() > 2 * kMaxBits)
     digits.fail(expected);
   std::vector<std::uint8_t> bytes;
@@ -213,7 +218,7 @@ std::vector<Step> run_of(Token token) {
       if (mark.text[0] == '#' ? has_id : step.batch != Step::kSameBatch)
         mark.fail("each of # and @ once");
       if (mark.text[0] == '@') {
-        step.batch = take_integer<std::int64_t>(rest, std::string(kSizeRange));
+        step.batch = take_integer<std::int64_t>(rest, kSizeRange);
         continue;
       }
       has_id = true;
@@ -240,17 +245,25 @@ std::vector<Step> run_of(Token token) {
 /// said twice.
 class Seen {
  public:
-  void add(const std::string& field, Token token) {
-    if (!tokens_.emplace(field, token).second)
-      token.fail("each field once, " + field + " came before");
+  /// `field` is a part of the line or lasts as long as the program.
+  void add(std::string_view field, Token token) {
+    if (find(field) != nullptr)
+      token.fail("each field once, " + std::string(field) + " came before");
+    tokens_.emplace_back(field, token);
   }
-  Token at(const std::string& field, Token otherwise) const {
-    const auto found = tokens_.find(field);
-    return found == tokens_.end() ? otherwise : found->second;
+  Token at(std::string_view field, Token otherwise) const {
+    const Token* const found = find(field);
+    return found == nullptr ? otherwise : *found;
   }
 
  private:
-  std::map<std::string, Token> tokens_;
+  const Token* find(std::string_view field) const {
+    for (const auto& [known, token] : tokens_)
+      if (known == field) return &token;
+    return nullptr;
+  }
+
+  std::vector<std::pair<std::string_view, Token>> tokens_;
 };
 
 constexpr std::string_view kProblemForm =
@@ -305,7 +318,7 @@ void keyed_field(Token token, std::string_view key, Token value, Problem& proble
   } else if (key == "seed") {
     problem.seed = integer<std::uint64_t>(value, "a whole number from 0 to 18446744073709551615");
   } else {
-    token.fail(std::string(kProblemForm));
+    token.fail(kProblemForm);
   }
 }
 
@@ -317,7 +330,7 @@ Problem problem_of(const std::vector<Token>& tokens, Seen& seen) {
     const Token token = tokens[i];
     const std::size_t equals = token.text.find('=');
     if (equals != std::string_view::npos) {
-      const std::string key(token.text.substr(0, equals));
+      const std::string_view key = token.text.substr(0, equals);
       keyed_field(token, key, token.from(equals + 1), problem);
       seen.add(key, token);
     } else if (token.text.size() > 1 && token.text[0] == 'n' && is_digit(token.text[1])) {
@@ -327,20 +340,19 @@ Problem problem_of(const std::vector<Token>& tokens, Seen& seen) {
       dtypes_of(token, problem);
       seen.add("dtype", token);
     } else {
-      token.fail(std::string(kProblemForm));
+      token.fail(kProblemForm);
     }
   }
   return problem;
 }
 
-void exec_field(Token token, Exec& exec, std::string& key) {
+void exec_field(Token token, std::string_view key, Exec& exec) {
   const std::size_t equals = token.text.find('=');
-  key = token.text.substr(0, equals);
   if (token.text == "inplace") {
     exec.inplace = true;
     return;
   }
-  if (equals == std::string_view::npos) token.fail(std::string(kExecForm));
+  if (equals == std::string_view::npos) token.fail(kExecForm);
   const Token value = token.from(equals + 1);
   if (key == "y")
     exec.y = choice<Layout>(value, kLayouts);
@@ -355,7 +367,7 @@ void exec_field(Token token, Exec& exec, std::string& key) {
   else if (key == "skew")
     exec.skew = integer<std::uint8_t>(value, "elements from 0 to 63");
   else if (key != "params")
-    token.fail(std::string(kExecForm));
+    token.fail(kExecForm);
   else if (value.text != "dense" && value.text != "strided")
     value.fail("one of: dense strided");
   else
@@ -368,8 +380,8 @@ Exec exec_of(const std::vector<Token>& tokens, std::size_t end, Seen& seen) {
   exec.x = exec.dy = choice<Layout>(tokens[0], kLayouts);
   exec.y = exec.dx = output_layout(exec.x);
   for (std::size_t i = 1; i < tokens.size(); ++i) {
-    std::string key;
-    exec_field(tokens[i], exec, key);
+    const std::string_view key = tokens[i].text.substr(0, tokens[i].text.find('='));
+    exec_field(tokens[i], key, exec);
     seen.add(key, tokens[i]);
   }
   return exec;
@@ -396,13 +408,13 @@ Case parse(std::string_view line) {
     c.exec = exec_of(tokens_of(whole.from(bar + 1)), line.size() + 1, right);
   const std::string_view why = defect(c);
   if (why.empty()) return c;
-  const std::string field(why.substr(0, why.find(':')));
+  const std::string_view field = why.substr(0, why.find(':'));
   // Only the exec's fields are looked up on the right: x, y, dx, dy name tensors there and data on
   // the left.
   const bool on_the_right = c.exec && (field == "y" || field == "dx" || field == "thr" ||
                                        field == "skew" || field == "inplace");
   const Token place = on_the_right ? right.at(field, whole) : left.at(field, problem_tokens[0]);
-  place.fail(std::string(why.substr(field.size() + 2)));
+  place.fail(why.substr(field.size() + 2));
 }
 
 std::vector<Line> parse_file(std::string_view text, std::string_view what) {

@@ -82,38 +82,51 @@ std::string affine_token(const Problem& problem) {
   return std::string(problem.weight ? "g" : "") + (problem.bias ? "b" : "");
 }
 
-/// The words of one side of the line, in order.
+/// Takes the words of a line in order, and adds them to its text or to a list.
 class Words {
  public:
+  explicit Words(std::string& line) : line_(&line) {}
+  explicit Words(std::vector<Word>& list) : list_(&list) {}
+
   /// A word that always stands there, as "key=value".
-  void add(std::string key, const std::string& value) {
-    std::string text = " " + key + "=" + value;
-    list_.push_back({std::move(key), value, std::move(text)});
+  void add(std::string_view key, std::string_view value) {
+    if (line_ != nullptr) {
+      ((((*line_) += ' ') += key) += '=') += value;
+    } else {
+      list_->push_back({std::string(key), std::string(value), " "});
+      ((list_->back().text += key) += '=') += value;
+    }
   }
-  /// A word with a text of its own; none where the line leaves it out.
-  void add(std::string key, std::string value, std::string text) {
-    list_.push_back({std::move(key), std::move(value), std::move(text)});
+  /// A word with a text of its own, made of two parts; none where the line leaves it out.
+  void add(std::string_view key, std::string_view value, std::string_view text,
+           std::string_view rest = {}) {
+    if (line_ != nullptr) {
+      (*line_ += text) += rest;
+    } else {
+      list_->push_back({std::string(key), std::string(value), std::string(text)});
+      list_->back().text += rest;
+    }
   }
   /// A word that the line leaves out where its field has the default.
-  void optional(std::string key, const std::string& value, bool is_default) {
-    is_default ? add(std::move(key), value, "") : add(std::move(key), value);
+  void optional(std::string_view key, std::string_view value, bool is_default) {
+    is_default ? add(key, value, "") : add(key, value);
   }
-  std::vector<Word> take() { return std::move(list_); }
 
  private:
-  std::vector<Word> list_;
+  std::string* line_ = nullptr;
+  std::vector<Word>* list_ = nullptr;
 };
 
 void add_problem(Words& out, const Problem& p) {
   const Problem defaults;
   const std::string n = std::to_string(p.shape.n), c = std::to_string(p.shape.c);
   const std::string s = spatial_token(p.shape);
-  out.add("n", n, " n" + n);
-  out.add("c", c, "c" + c);
-  out.add("s", s.empty() ? "none" : s, s.empty() ? "" : "s" + s);
+  out.add("n", n, " n", n);
+  out.add("c", c, "c", c);
+  out.add("s", s.empty() ? "none" : s, s.empty() ? "" : "s", s);
   std::string dtype(name(p.dtype));
   if (p.param_dtype != p.dtype) (dtype += '/') += name(p.param_dtype);
-  out.add("dtype", dtype, " " + dtype);
+  out.add("dtype", dtype, " ", dtype);
   out.add("eps", number(p.eps));
   out.add("mom", momentum_token(p.momentum));
   out.add("affine", affine_token(p));
@@ -131,35 +144,38 @@ void add_problem(Words& out, const Problem& p) {
 
 void add_exec(Words& out, const Exec& exec) {
   const Exec defaults;
-  const std::string layout(name(exec.x));
-  out.add("layout", layout, " | " + layout);
-  const auto other = [&out](const std::string& tensor, Layout held, Layout usual) {
-    const std::string value(name(held));
-    held == usual ? out.add("layout " + tensor, "as x", "")
-                  : out.add("layout " + tensor, value, " " + tensor + "=" + value);
+  out.add("layout", name(exec.x), " | ", name(exec.x));
+  const auto other = [&out](std::string_view key, std::string_view text, Layout held,
+                            Layout usual) {
+    held == usual ? out.add(key, "as x", "") : out.add(key, name(held), text, name(held));
   };
-  other("y", exec.y, output_layout(exec.x));
-  other("dy", exec.dy, exec.x);
-  other("dx", exec.dx, output_layout(exec.x));
+  other("layout y", " y=", exec.y, output_layout(exec.x));
+  other("layout dy", " dy=", exec.dy, exec.x);
+  other("layout dx", " dx=", exec.dx, output_layout(exec.x));
   out.optional("thr", std::to_string(exec.threads), exec.threads == defaults.threads);
-  out.optional("isa", std::string(name(exec.isa)), exec.isa == defaults.isa);
+  out.optional("isa", name(exec.isa), exec.isa == defaults.isa);
   out.optional("skew", std::to_string(exec.skew), exec.skew == defaults.skew);
   out.add("inplace", exec.inplace ? "yes" : "no", exec.inplace ? " inplace" : "");
   out.optional("params", exec.strided_params ? "strided" : "dense", !exec.strided_params);
 }
 
+void add_case(Words out, const Case& c) {
+  add_problem(out, c.problem);
+  if (c.exec) add_exec(out, *c.exec);
+}
+
 }  // namespace
 
 std::vector<Word> words(const Case& c) {
-  Words out;
-  add_problem(out, c.problem);
-  if (c.exec) add_exec(out, *c.exec);
-  return out.take();
+  std::vector<Word> list;
+  add_case(Words(list), c);
+  return list;
 }
 
 std::string print(const Case& c) {
   std::string text = "tn1";
-  for (const Word& word : words(c)) text += word.text;
+  text.reserve(256);
+  add_case(Words(text), c);
   return text;
 }
 

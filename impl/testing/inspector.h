@@ -49,13 +49,16 @@ class Views {
     return complaints_.count(complaint) != 0 || perhaps_.count(complaint) != 0;
   }
 
-  /// Whether every element is known to stand in the scene's places.
-  bool contained(const Scene& scene) const {
+  /// Whether every element is known to stand where owns(address) is true.
+  template <class Owns>
+  bool contained(const Owns& owns) const {
     return std::all_of(views_.begin(), views_.end(), [&](const View& v) {
       if (!v.sound) return v.data == nullptr || v.count == 0;
-      return std::all_of(v.bytes.begin(), v.bytes.end(),
-                         [&](std::uintptr_t byte) { return scene.owns(byte); });
+      return std::all_of(v.bytes.begin(), v.bytes.end(), owns);
     });
+  }
+  bool contained(const Scene& scene) const {
+    return contained([&](std::uintptr_t byte) { return scene.owns(byte); });
   }
 
   const View* find(Argument a) const {

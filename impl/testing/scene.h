@@ -181,6 +181,12 @@ inline constexpr std::size_t kPlace = 4096;
 struct Places {
   std::byte* first = nullptr;
   std::size_t apart = 0;
+
+  std::byte* of(Argument a) const { return first + apart * static_cast<std::size_t>(a); }
+  bool owns(std::uintptr_t address) const {
+    const std::uintptr_t offset = address - reinterpret_cast<std::uintptr_t>(first);
+    return offset / apart < argument_count && offset % apart < kPlace;
+  }
 };
 
 /// As f32 and as f64 alike positive numbers of moderate size; as bf16 and f16 finite ones.
@@ -234,14 +240,9 @@ class Scene {
     (s.tensor ? tensor(s.argument).data : vector(s.argument).data) = to;
   }
   /// Where the argument's memory begins, whatever its view says.
-  std::byte* place(Argument a) const {
-    return places_.first + places_.apart * static_cast<std::size_t>(a);
-  }
+  std::byte* place(Argument a) const { return places_.of(a); }
   /// Whether this is a byte of some place.
-  bool owns(std::uintptr_t address) const {
-    const std::uintptr_t offset = address - reinterpret_cast<std::uintptr_t>(places_.first);
-    return offset / places_.apart < argument_count && offset % places_.apart < kPlace;
-  }
+  bool owns(std::uintptr_t address) const { return places_.owns(address); }
   template <class F>
   void for_tensors(F&& f) {
     for (const Slot& slot : slots_of(call))

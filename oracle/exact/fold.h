@@ -61,7 +61,7 @@ struct Dot {
     return gamma(terms, format.unit) * size * (1 + 2 * terms * kU64) + terms * format.min_positive;
   }
   /// The error of what this file itself adds up.
-  double reference() const { return terms * 0x1p-102 * size + terms * 2 * kU64 * radius; }
+  double reference() const { return terms * kDoubleDouble * size + terms * 2 * kU64 * radius; }
 };
 
 }  // namespace truenorm::oracle::exact

@@ -11,6 +11,7 @@ namespace truenorm::oracle::exact {
 
 inline constexpr double kInf = std::numeric_limits<double>::infinity();
 inline constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+inline constexpr double kDoubleDouble = 0x1p-102;  // of one double-double operation, with room
 inline constexpr double kMaxF32 = 0x1.fffffep127, kMinF32 = 0x1p-149;
 
 /// gamma_k = k*u / (1 - k*u): k roundings of relative size u, multiplied. Higham 2002, Lemma 3.1.

@@ -6,7 +6,6 @@ namespace truenorm::oracle::exact {
 
 namespace {
 
-constexpr double kReference = 0x1p-102;  // relative error of one double-double operation, with room
 constexpr double kSafeSquare = 0x1p480;  // squares of smaller doubles stay in range
 
 /// Radii of the mean and of the biased variance.
@@ -152,8 +151,8 @@ Statistics batch_statistics(const Moments& m, const Contract& c, double eps) {
   const MomentRadii r = m.constant && c.constant_exact ? MomentRadii{}
                         : c.pivoted                    ? about_pivots(m, c)
                                                        : two_pass(m, c);
-  s.mean.radius = r.mean + (m.constant ? 0 : n * kReference * m.mean_abs);
-  s.var.radius = r.var + (c.var_unit + n * kReference) * (m.var.hi + r.var);
+  s.mean.radius = r.mean + (m.constant ? 0 : n * kDoubleDouble * m.mean_abs);
+  s.var.radius = r.var + (c.var_unit + n * kDoubleDouble) * (m.var.hi + r.var);
   if (!(m.constant && c.constant_exact)) s.mean.radius += c.underflow();
   if (m.max_abs < 1 / kSafeSquare && !m.constant)
     s.var.radius += m.max_abs * m.max_abs + 0x1p-960;  // f64: squares underflow, here too
@@ -218,10 +217,10 @@ Products products(const Channel& x, const Channel& dy, const Ball& mean, const C
   const double abs_dy = s.abs_dy * slack, abs_dot = s.abs_dot * slack + shift * abs_dy;
   p.dy_scale = abs_dy;
   p.dot_scale = abs_dot;
-  p.dy_sum.radius = (gamma(c.dy_sum.chain, c.dy_sum.add) + s.count * kReference) * abs_dy;
+  p.dy_sum.radius = (gamma(c.dy_sum.chain, c.dy_sum.add) + s.count * kDoubleDouble) * abs_dy;
   p.dy_sum.radius += c.dy_sum_store * (std::abs(s.dy.hi) + p.dy_sum.radius);
   p.dot.radius =
-      (gamma(c.dot.chain, c.dot.add) + gamma(2, c.dot.term) + s.count * kReference) * abs_dot;
+      (gamma(c.dot.chain, c.dot.add) + gamma(2, c.dot.term) + s.count * kDoubleDouble) * abs_dot;
   p.dot.radius += mean.radius * std::abs(s.dy.hi) + shift * p.dy_sum.radius;
   p.dot.radius += c.dot_store * (std::abs(s.dot.hi) + p.dot.radius);
   p.dot.radius += s.count * (c.f32_sums ? std::max(kMinF32, c.underflow()) : c.underflow());

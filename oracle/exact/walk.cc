@@ -165,6 +165,23 @@ StepAnswer Walk::step(std::size_t index) {
   return answer;
 }
 
+void Walk::give(const Given& given) {
+  const auto channels = static_cast<std::size_t>(problem_.shape.c);
+  last_ = LastForward{0,
+                      batch_of(problem_, 0),
+                      true,
+                      eps_,
+                      balls_of(given.mean),
+                      balls_of(given.invstd),
+                      weight_.empty() ? std::vector(channels, exactly(1)) : balls_of(weight_),
+                      {},
+                      {}};
+  for (std::size_t i = 0; i < given.r.size(); ++i) {
+    last_->correction.push_back({exactly(given.r[i]), exactly(given.d[i])});
+    last_->weight[i] = scaled(ieee(last_->weight[i]), last_->correction[i].r, *contract_);
+  }
+}
+
 void Walk::reset_stats() {
   if (!track_ || !buffers_) return;
   if (probe_) probe_->terms.clear();

@@ -23,6 +23,8 @@ class Walk {
   /// Without inputs and contract only the semantics are walked.
   Walk(const Problem&, const Inputs*, const Contract*, Probe* = nullptr);
   StepAnswer step(std::size_t index);  // to be called for 0, 1, 2, ...
+  /// Instead of step(0), a forward by the batch.
+  void give(const Given&);
 
  private:
   struct LastForward {
