@@ -105,6 +105,8 @@ void Runner::scan_corpora() {
   scanned_ = seconds();
   for (Life& life : lives_) {
     life.state.corpus = files_of(folder_.corpus(life.target->name)).size();
+    if (const double rate = sample_of(life).exec_per_second; rate > 0)
+      life.state.load = static_cast<double>(life.state.corpus) / rate;
     if (life.ways.empty()) continue;
     const auto inputs = newer(folder_.corpus(life.target->name), 0);
     for (std::size_t r = 0; r < life.ways.size(); ++r) {

@@ -8,6 +8,7 @@ namespace {
 constexpr double kLongest = 60;      // seconds; what a kill may cost at the most
 constexpr double kFirst = 10;        // seconds
 constexpr double kShortest = 1;      // seconds; a process that starts for less has done nothing
+constexpr double kLoads = 5;         // a slice is as long as so many loads of the corpus
 constexpr double kPatience = 20;     // seconds that a few new inputs wait for more
 constexpr std::size_t kMany = 64;    // new inputs that do not wait
 constexpr std::size_t kMerge = 256;  // inputs; fewer are not worth a merge
@@ -37,8 +38,9 @@ std::optional<Task> due_merge(const Situation& now) {
   return std::nullopt;
 }
 
-double slice(const Situation& now, unsigned turns) {
-  const double grown = turns < 3 ? kFirst * (1u << turns) : kLongest;
+double slice(const Situation& now, const TargetState& target) {
+  const double turned = target.turns < 3 ? kFirst * (1u << target.turns) : kLongest;
+  const double grown = std::max(turned, kLoads * target.load);
   // A short run, too, is to reach every target, and twice.
   const double fair = now.whole * now.jobs / (2.0 * static_cast<double>(now.targets.size()));
   return std::min({grown, kLongest, std::max(fair, kShortest), now.left});
@@ -59,7 +61,7 @@ std::optional<Task> choose(const Situation& now) {
                                          return a.explored * b.weight < b.explored * a.weight;
                                        });
   return Task{Task::Kind::explore, static_cast<std::size_t>(behind - now.targets.begin()), 0,
-              slice(now, behind->turns)};
+              slice(now, *behind)};
 }
 
 }  // namespace truenorm::night

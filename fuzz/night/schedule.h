@@ -19,6 +19,7 @@ struct TargetState {
   unsigned weight = 1;
   double explored = 0;  // seconds of jobs, those that run now with all they were given
   unsigned turns = 0;   // slices so far
+  double load = 0;      // seconds that a process takes to load the corpus
   std::size_t corpus = 0, merged = 0;  // inputs now, and when they were last merged
   bool merging = false;
   std::vector<ReplayState> replays;
@@ -43,7 +44,8 @@ struct Task {
 
 /// Nothing where the time is up. Replays and merges get a fourth of the time at most, exploration
 /// the rest: the target that is furthest behind its share, for ten seconds first, so that all have
-/// their turn soon, then for twice as long each time, up to a minute.
+/// their turn soon, then for twice as long each time, up to a minute; and for five times as long as
+/// its corpus takes to load.
 std::optional<Task> choose(const Situation&);
 
 }  // namespace truenorm::night
