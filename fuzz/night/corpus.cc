@@ -47,18 +47,23 @@ std::vector<oracle::Case> seed_cases(const fs::path& corpus_folder, const fs::pa
   return all;
 }
 
-std::size_t write_seeds(const Target& target, const fs::path& to,
+std::size_t write_seeds(const Target& target, const Folder& folder,
                         const std::vector<oracle::Case>& cases) {
-  fs::create_directories(to);
+  const fs::path corpus = folder.corpus(target.name), memory = folder.seeded(target.name);
+  fs::create_directories(corpus);
+  fs::create_directories(memory.parent_path());
   if (target.input == Target::Input::raw) return 0;
+  // Without inputs there is nothing to go on from.
+  std::string known = files_of(corpus).empty() ? std::string() : read_bytes(memory);
   std::size_t count = 0;
   for (const oracle::Case& c : cases) {
-    const std::string bytes = bytes_of(target, c);
-    const fs::path file = to / ("seed-" + digest(bytes));
-    if (fs::exists(file)) continue;
-    fuzz::write_whole(file.string(), bytes);
+    const std::string bytes = bytes_of(target, c), name = digest(bytes);
+    if (known.find(name) != known.npos) continue;
+    fuzz::write_whole((corpus / ("seed-" + name)).string(), bytes);
+    known += name + '\n';
     ++count;
   }
+  if (count > 0) fuzz::write_whole(memory.string(), known);
   return count;
 }
 

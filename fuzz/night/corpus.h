@@ -16,9 +16,9 @@ namespace truenorm::night {
 std::vector<oracle::Case> seed_cases(const std::filesystem::path& corpus_folder,
                                      const std::filesystem::path& found);
 
-/// Writes the cases as inputs of the target, those that are not there. Returns how many.
-std::size_t write_seeds(const Target&, const std::filesystem::path& to,
-                        const std::vector<oracle::Case>&);
+/// Writes the cases as inputs of the target, each once in the life of the folder: a seed that a merge
+/// found of no use stays away, and what is committed later is brought in. Returns how many.
+std::size_t write_seeds(const Target&, const Folder&, const std::vector<oracle::Case>&);
 
 /// An input and when it came.
 struct Input {

@@ -16,6 +16,7 @@ struct Folder {
   std::filesystem::path root;
 
   std::filesystem::path corpus(const std::string& target) const { return root / "corpus" / target; }
+  std::filesystem::path seeded(const std::string& target) const { return root / "seeded" / target; }
   std::filesystem::path merge(const std::string& target) const { return root / "merge" / target; }
   std::filesystem::path jobs() const { return root / "jobs"; }
   std::filesystem::path job(unsigned number) const { return jobs() / std::to_string(number); }

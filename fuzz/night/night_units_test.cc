@@ -263,15 +263,20 @@ TEST_F(Night, SeedsAreInputsThatMeanTheirCases) {
   const auto seeds = seed_cases(cases, cases / "none");
   ASSERT_EQ(seeds.size(), 3u);
   const Target& target = *target_named("case_fuzz");
-  EXPECT_EQ(write_seeds(target, folder_.root / "to", seeds), 3u);
-  EXPECT_EQ(write_seeds(target, folder_.root / "to", seeds), 0u);
+  EXPECT_EQ(write_seeds(target, folder_, seeds), 3u);
   std::multiset<std::string> lines, wanted;
-  for (const fs::path& file : files_of(folder_.root / "to")) {
+  for (const fs::path& file : files_of(folder_.corpus(target.name))) {
     const std::string bytes = read_bytes(file);
     lines.insert(print(oracle::decode(std::vector<std::uint8_t>(bytes.begin(), bytes.end()))));
   }
   for (const oracle::Case& c : seeds) wanted.insert(print(c));
   EXPECT_EQ(lines, wanted);
+
+  // One that a merge has left out stays away, as long as there is another.
+  fs::remove(files_of(folder_.corpus(target.name)).front());
+  EXPECT_EQ(write_seeds(target, folder_, seeds), 0u);
+  for (const fs::path& file : files_of(folder_.corpus(target.name))) fs::remove(file);
+  EXPECT_EQ(write_seeds(target, folder_, seeds), 3u);
 }
 
 // ---- Findings.

@@ -45,7 +45,7 @@ NightOptions night_of(const Options& o, const Builds& builds) {
         "--subject libtorch: it is judged beside truenorm, by --targets torch_fuzz");
   night.subject = o.subject;
   if (o.subject.find(".so") != o.subject.npos && !o.subject.starts_with('/'))
-    night.subject = std::filesystem::absolute(o.subject).string();
+    night.subject = std::filesystem::absolute(o.subject).lexically_normal().string();
   night.targets = chosen_targets(o.targets, night.subject, builds);
   night.folder = o.folder;
   night.cases = cli::corpus_directory(o.corpus);

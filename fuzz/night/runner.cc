@@ -105,15 +105,12 @@ void Runner::recover() {
   fs::remove_all(folder_.jobs());
 }
 
-/// What is in the committed cases and in this folder's own, once each: after a merge a seed that the
-/// corpus does not need is not brought back, unless there is nothing else.
 void Runner::seed() {
   const auto cases = seed_cases(options_.cases, folder_.found_cases());
   for (Life& life : lives_) {
-    const fs::path corpus = folder_.corpus(life.target->name);
-    if (files_of(corpus).empty()) write_seeds(*life.target, corpus, cases);
+    write_seeds(*life.target, folder_, cases);
     // What a run before this one has left is small enough.
-    if (life.before > 0) life.state.merged = files_of(corpus).size();
+    if (life.before > 0) life.state.merged = files_of(folder_.corpus(life.target->name)).size();
   }
 }
 
@@ -231,7 +228,7 @@ bool Runner::take(Left& left) {
   if (!left.file.empty()) fs::remove(left.file, ignored);
   if (!fresh) return fatal;
   ++fresh_;
-  if (kinds_[kind_of(f)]++ == 0) tell_finding(f, "finding");
+  if (told_.insert(kind_of(f)).second) tell_finding(f, "finding");
   if (triage_ && f.state == Finding::State::fresh)
     for (Finding& kept : store_.findings())
       if (kept.target == f.target && kept.verdict == f.verdict && kept.reason == f.reason &&
@@ -247,10 +244,8 @@ void Runner::take_refined() {
       oracle::append_found(folder_.found_cases().string(),
                            {{oracle::parse(f.minimal), f.subject, f.verdict, f.reason}});
     store_.update(f);
-    if (kinds_.erase(kind_of(f)) > 0) {
+    if (told_.insert("minimal " + kind_of(f)).second)
       tell_finding(f, f.state == Finding::State::minimal ? "minimal" : "not again");
-      kinds_[kind_of(f)] = 1;
-    }
   }
 }
 

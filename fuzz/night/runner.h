@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -96,7 +97,7 @@ class Runner {
   std::chrono::steady_clock::time_point start_;
   std::vector<Life> lives_;
   std::vector<Slot> slots_;
-  std::map<std::string, unsigned> kinds_;  // of the findings of this run
+  std::set<std::string> told_;  // kinds of findings: one of each is told
   unsigned fresh_ = 0;
   double kept_ = 0, spent_ = 0;  // seconds of jobs that have ended
   double scanned_ = -1e9, sampled_ = -1e9;
