@@ -13,6 +13,25 @@ namespace {
 constexpr std::array<Isa, 5> best_first = {Isa::avx512, Isa::avx2, Isa::neon, Isa::sse4,
                                            Isa::scalar};
 
+/// What the processor has, looked up once: it takes a while to answer.
+struct Available {
+  IsaList list;
+  std::array<const detail::KernelSet*, isa_count> kernels{};
+
+  Available() noexcept {
+    for (const Isa isa : best_first) {
+      const auto i = static_cast<std::size_t>(isa);
+      kernels[i] = detail::find_kernels(isa);
+      if (kernels[i] != nullptr) list.items[list.count++] = isa;
+    }
+  }
+};
+
+const Available& available() noexcept {
+  static const Available found;
+  return found;
+}
+
 }  // namespace
 
 const char* name(Isa isa) noexcept {
@@ -22,13 +41,7 @@ const char* name(Isa isa) noexcept {
   return i < names.size() ? names[i] : "?";
 }
 
-IsaList available_isas() noexcept {
-  IsaList list;
-  for (const Isa isa : best_first) {
-    if (detail::find_kernels(isa) != nullptr) list.items[list.count++] = isa;
-  }
-  return list;
-}
+IsaList available_isas() noexcept { return available().list; }
 
 bool has_fma(Isa isa) noexcept {
   return isa == Isa::avx2 || isa == Isa::avx512 || isa == Isa::neon ||
@@ -41,7 +54,8 @@ Context::Context(int threads, Isa isa) noexcept {
     return;
   }
   if (isa == Isa::best) isa = available_isas().items[0];
-  const detail::KernelSet* kernels = detail::find_kernels(isa);
+  const auto i = static_cast<std::size_t>(isa);
+  const detail::KernelSet* kernels = i < isa_count ? available().kernels[i] : nullptr;
   if (kernels == nullptr) {
     status_ = {Code::unsupported_isa, Argument::context};
     return;
