@@ -59,10 +59,9 @@ void CaseTarget::judge(const Judged& judged, const Case& c, const Inputs& inputs
   if (!player.unsupported(c.problem, *c.exec).empty()) return;
   ++judged_;
   const Trace trace = player.play(c, inputs);
-  const Verdict v =
-      trace.outcome == Outcome::played
-          ? oracle::judge(trace, answer(c.problem, inputs, player.contract(c.problem, *c.exec)))
-          : oracle::judge(trace, Answer{});
+  if (trace.outcome == Outcome::played)
+    answer(c.problem, inputs, player.contract(c.problem, *c.exec), answer_);
+  const Verdict v = oracle::judge(trace, answer_);  // the answer counts where it was played
   if (options_.feedback) mark_scores(c, v);
   worst_.add(c, v);
   if (!against(v)) return;

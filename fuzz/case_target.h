@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "answer.h"
 #include "feedback.h"
 #include "finding.h"
 #include "mutate.h"
@@ -39,6 +40,7 @@ class CaseTarget {
   std::vector<Judged> players_;
   Findings findings_;
   Worst worst_;
+  oracle::Answer answer_;  // of the case at hand: its memory is used again
   std::uint64_t executions_ = 0, judged_ = 0, known_ = 0;
   std::chrono::steady_clock::time_point told_{};
 };

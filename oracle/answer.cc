@@ -1,7 +1,5 @@
 #include "answer.h"
 
-#include <algorithm>
-
 #include "exact/walk.h"
 
 namespace truenorm::oracle {
@@ -12,41 +10,41 @@ std::string_view name(Output output) {
   return kNames[static_cast<std::size_t>(output)];
 }
 
-// A value that is wrong by a quarter of its natural size would still lie in the ball, which is also
-// wider than the spacing of subnormals.
-bool Balls::vacuous(std::size_t i) const {
-  if (kind[i] == Kind::any) return true;
-  return kind[i] == Kind::finite && radius[i] > 0 &&
-         !(radius[i] <= std::max(scale[i] / 4, 4 * min_positive));
-}
-
 std::vector<StepAnswer> semantics(const Problem& problem) {
   exact::Walk walk(problem, nullptr, nullptr);
-  std::vector<StepAnswer> steps;
-  for (std::size_t i = 0; i < problem.run.size(); ++i) steps.push_back(walk.step(i));
+  std::vector<StepAnswer> steps(problem.run.size());
+  for (std::size_t i = 0; i < steps.size(); ++i) walk.step(i, steps[i]);
   return steps;
 }
 
 Answer answer(const Problem& problem, const Inputs& inputs, const Contract& contract) {
+  Answer made;
+  answer(problem, inputs, contract, made);
+  return made;
+}
+
+void answer(const Problem& problem, const Inputs& inputs, const Contract& contract, Answer& into) {
   exact::Walk walk(problem, &inputs, &contract);
-  Answer answer;
-  answer.save_expected = contract.hands_out_statistics;
-  for (std::size_t i = 0; i < problem.run.size(); ++i) answer.steps.push_back(walk.step(i));
-  return answer;
+  into.save_expected = contract.hands_out_statistics;
+  into.steps.resize(problem.run.size());
+  for (std::size_t i = 0; i < into.steps.size(); ++i) walk.step(i, into.steps[i]);
 }
 
 StepAnswer gradients(const Problem& problem, const Inputs& inputs, const Contract& contract,
                      const Given& given) {
   exact::Walk walk(problem, &inputs, &contract);
   walk.give(given);
-  return walk.step(1);
+  StepAnswer answer;
+  walk.step(1, answer);
+  return answer;
 }
 
 std::vector<Term> explain(const Problem& problem, const Inputs& inputs, const Contract& contract,
                           std::size_t step, Output output, std::size_t element) {
   exact::Probe probe{output, element, {}};
   exact::Walk walk(problem, &inputs, &contract, &probe);
-  for (std::size_t i = 0; i <= step && i < problem.run.size(); ++i) walk.step(i);
+  StepAnswer answer;
+  for (std::size_t i = 0; i <= step && i < problem.run.size(); ++i) walk.step(i, answer);
   return probe.terms;
 }
 

@@ -2,6 +2,7 @@
 // contract.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -49,7 +50,13 @@ struct Balls {
   double max_finite = 0, min_positive = 0;  // of the dtype in which the tensor is stored
 
   std::size_t size() const { return mid.size(); }
-  bool vacuous(std::size_t i) const;  // the ball is so wide that it proves nothing
+  /// The ball is so wide that it proves nothing: a value that is wrong by a quarter of its natural
+  /// size would still lie in it, and it is wider than the spacing of subnormals.
+  bool vacuous(std::size_t i) const {
+    if (kind[i] != Kind::finite) return kind[i] == Kind::any;
+    if (!(radius[i] > 0) || radius[i] <= scale[i] / 4) return false;
+    return !(radius[i] <= std::max(scale[i] / 4, 4 * min_positive));
+  }
 };
 
 struct StepAnswer {
@@ -67,6 +74,8 @@ struct Answer {
 /// double-double and finishes elements in double; for f64 everything is double-double (106 bits).
 /// Source: the formulas in docs/accuracy.md; Chan, Golub, LeVeque 1983; Higham 2002.
 Answer answer(const Problem&, const Inputs&, const Contract&);
+/// The same into an answer whose memory is used again.
+void answer(const Problem&, const Inputs&, const Contract&, Answer& into);
 
 /// Batch statistics from elsewhere than a forward of the case; r and d are empty without
 /// renormalization.

@@ -20,7 +20,8 @@ class Generator {
       : dist_(dist),
         dtype_(dtype),
         count_(shape.per_channel()),
-        key_(mix(mix(mix(seed) + static_cast<std::uint64_t>(role)) + step_id)) {
+        key_(mix(mix(mix(seed) + static_cast<std::uint64_t>(role)) + step_id)),
+        lane0_(mix(key_)) {
     // A mean of r with sigma 1, unless the dtype cannot hold r: then the largest comfortable mean,
     // and sigma to fit.
     const double limit = dtype == Dtype::f16 ? 1e4 : 1e30;
@@ -67,7 +68,7 @@ class Generator {
 
  private:
   std::uint64_t hash(std::uint64_t counter, std::uint64_t lane = 0) const {
-    return mix(mix(key_ + lane) + counter);
+    return mix((lane == 0 ? lane0_ : mix(key_ + lane)) + counter);
   }
   /// In (0, 1), a multiple of 2^-53 off by half of one, so that neither end is met.
   double unit(std::uint64_t counter, std::uint64_t lane = 0) const {
@@ -137,7 +138,7 @@ class Generator {
   const Dist& dist_;
   Dtype dtype_;
   std::int64_t count_;
-  std::uint64_t key_;
+  std::uint64_t key_, lane0_;
   double mean_ = 0, sigma_ = 1;
 };
 
@@ -147,18 +148,17 @@ std::vector<double> generate(const Dist& dist, Dtype dtype, const Shape& shape, 
                              Role role, std::uint32_t step_id, bool expanded) {
   const Generator generator(dist, dtype, shape, seed, role, step_id);
   const std::int64_t plane = shape.plane();
-  std::vector<double> values;
-  values.reserve(static_cast<std::size_t>(shape.numel()));
+  std::vector<double> values(static_cast<std::size_t>(shape.numel()));
+  const auto image = static_cast<std::ptrdiff_t>(shape.c * plane);
+  double* to = values.data();
   for (std::int64_t n = 0; n < shape.n; ++n) {
     if (expanded && n > 0) {
-      const auto image = static_cast<std::size_t>(shape.c * plane);
-      for (std::size_t i = 0; i < image; ++i) values.push_back(values[i]);
+      to = std::copy_n(values.data(), image, to);
       continue;
     }
     for (std::int64_t c = 0; c < shape.c; ++c)
       for (std::int64_t p = 0; p < plane; ++p)
-        values.push_back(
-            round_to(dtype, generator.at(c, n * plane + p, (n * shape.c + c) * plane + p)));
+        *to++ = round_to(dtype, generator.at(c, n * plane + p, (n * shape.c + c) * plane + p));
   }
   return values;
 }

@@ -71,22 +71,23 @@ class Judging {
                std::to_string(balls.size()));
       return;
     }
-    const auto o = static_cast<std::size_t>(output);
-    double& best = v_.scores[o];
-    best = std::max(best, 0.0);
+    double best = 0;
+    std::uint64_t vacuous = 0;
     for (std::size_t i = 0; i < got.size(); ++i) {
       const double score = score_of(balls, i, got[i]);
-      const bool vacuous = balls.vacuous(i);
-      ++tallies_[o].elements;
-      tallies_[o].vacuous += vacuous;
+      vacuous += balls.vacuous(i);
       best = std::max(best, score);
-      if (score > v_.score || v_.elements == 0) {
+      if (score > v_.score || (v_.elements == 0 && i == 0)) {
         v_.score = score;
         v_.worst = {step, output, i, got[i], balls.mid[i], balls.radius[i], balls.kind[i]};
       }
-      ++v_.elements;
-      v_.vacuous += vacuous;
     }
+    const auto o = static_cast<std::size_t>(output);
+    tallies_[o].elements += got.size();
+    tallies_[o].vacuous += vacuous;
+    v_.elements += got.size();
+    v_.vacuous += vacuous;
+    v_.scores[o] = std::max(v_.scores[o], best);
     if (!(best <= 1)) fail_number(step, output);
   }
 

@@ -89,8 +89,9 @@ double from_pattern(Dtype dtype, std::uint64_t pattern) {
 }
 
 double round_to(Dtype dtype, double value) {
-  if (dtype == Dtype::f32)
-    return value != value ? kNan : static_cast<double>(static_cast<float>(value));
+  if (value != value) return kNan;
+  if (dtype == Dtype::f64) return value;
+  if (dtype == Dtype::f32) return static_cast<double>(static_cast<float>(value));
   return from_pattern(dtype, to_pattern(dtype, value));
 }
 

@@ -1,13 +1,17 @@
 #include "elements.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace truenorm::oracle::exact {
 
 namespace {
 
-double total(const Element& e) { return std::accumulate(e.terms.begin(), e.terms.end(), 0.0); }
+/// As std::max of the list, NaN and all.
+template <class... Rest>
+double largest(double first, Rest... rest) {
+  ((first = first < rest ? rest : first), ...);
+  return first;
+}
 
 Element straddle() {
   Element e;
@@ -20,7 +24,7 @@ Element straddle() {
 void finish(Element& e, DD mid, const Format& format) {
   e.mid = mid.hi;
   e.low = mid.lo;
-  e.radius = total(e);
+  e.radius = e.total();
   if (!std::isfinite(mid.hi) || !std::isfinite(e.radius)) {
     e.kind = Kind::any;
   } else if (std::abs(mid.hi) - e.radius > format.max_finite * (1 + 2 * format.unit)) {
@@ -28,9 +32,31 @@ void finish(Element& e, DD mid, const Format& format) {
   }
 }
 
+Forward::Forward(const Given& given)
+    : given_(given),
+      finite_(given.mean.kind == Kind::finite && given.invstd.kind == Kind::finite &&
+              given.weight.kind == Kind::finite && given.bias.kind == Kind::finite),
+      mean_(given.mean.mid.hi),
+      invstd_(given.invstd.mid.hi),
+      weight_(given.weight.mid.hi),
+      bias_(given.bias.mid.hi),
+      s_(given.invstd.upper()),
+      w_(given.weight.upper()),
+      a_(s_ * w_),
+      mean_part_(given.mean.upper() * a_),
+      pivot_(given.contract.pivot_unit * given.mean.upper()),
+      from_mean_(a_ * given.mean.radius),
+      from_bias_(given.contract.bias_roundings * given.contract.unit *
+                 (given.bias.upper() + given.contract.pivot_unit * mean_part_)),
+      folding_(std::abs(bias_ - mean_ * invstd_ * weight_)),
+      underflow_(given.contract.underflow()),
+      limit_(given.contract.overflow() / 2),
+      least_scale_(given.sigma * invstd_ * w_) {}
+
 // With a NaN or an Inf in it the formula is evaluated as IEEE arithmetic does, in each order of
 // operations that the contract allows. Where the orders disagree, nothing can be said.
 Element Forward::special(double x) const {
+  const auto& [mean, invstd, weight, bias, sigma, wide, growth, format, contract] = given_;
   const double m = ieee(mean), s = ieee(invstd);
   const double w = ieee(weight), b = ieee(bias), a = s * w;
   const double by_steps = (x - m) * s * w + b;
@@ -56,113 +82,144 @@ Element Forward::special(double x) const {
 // Every term: Higham 2002, Lemma 3.1 for products, eq. 2.4 for one operation; errors of the
 // statistics enter to first order exactly, for (x - m)*s is bilinear.
 Element Forward::at(double x) const {
-  if (mean.kind != Kind::finite || invstd.kind != Kind::finite || !std::isfinite(x) ||
-      weight.kind != Kind::finite || bias.kind != Kind::finite)
-    return special(x);
-  const Contract& c = contract;
+  if (!finite_ || !std::isfinite(x)) return special(x);
+  const Given& g = given_;
+  const Contract& c = g.contract;
   DD distance, mid;
-  if (wide) {
-    distance = DD(x) - mean.mid;
-    mid = distance * invstd.mid * weight.mid + bias.mid;
+  if (g.wide) {
+    distance = DD(x) - g.mean.mid;
+    mid = distance * g.invstd.mid * g.weight.mid + g.bias.mid;
   } else {
-    distance = (x - mean.mid.hi) - mean.mid.lo;
-    mid = distance.hi * invstd.mid.hi * weight.mid.hi + bias.mid.hi;
+    distance = (x - mean_) - g.mean.mid.lo;
+    mid = distance.hi * invstd_ * weight_ + bias_;
   }
   Element e;
-  const double d = std::abs(distance.hi) + mean.radius, s = invstd.upper(), w = weight.upper(),
-               a = s * w;
-  const double x_part = std::abs(x) * a, m_part = mean.upper() * a;
-  e.terms[0] = a * mean.radius;
-  e.terms[1] = std::abs(distance.hi) * w * invstd.radius;
-  e.terms[7] = std::abs(distance.hi) * invstd.mid.hi * weight.radius + bias.radius;
-  e.terms[2] = growth * (d + c.pivot_unit * mean.upper()) * a;
-  e.terms[3] = c.bias_roundings * c.unit * (bias.upper() + c.pivot_unit * m_part);
-  if (c.folded)
-    e.terms[3] +=
-        c.unit * (x_part + m_part +
-                  std::abs(bias.mid.hi - mean.mid.hi * invstd.mid.hi * weight.mid.hi) + total(e));
-  e.terms[4] = c.underflow() * (1 + d + w + s + (c.folded ? std::abs(x) + mean.upper() : 0));
-  const double largest = std::max({d, a, s, d * s, c.folded ? std::max(x_part, m_part) : 0});
-  if (largest > c.overflow() / 2) return straddle();
-  if (!wide)
-    e.terms[2] += 8 * kU64 * (d * a + bias.upper());  // the reference itself finishes in double
-  e.terms[5] = c.unit * (std::abs(mid.hi) + total(e));
-  e.terms[6] = store_term(format, c.unit, std::abs(mid.hi) + total(e));
-  e.scale = std::max({std::abs(distance.hi) * invstd.mid.hi * w, sigma * invstd.mid.hi * w,
-                      std::abs(bias.mid.hi)});
-  finish(e, mid, format);
+  const double away = std::abs(distance.hi), d = away + g.mean.radius;
+  e.terms[0] = from_mean_;
+  e.terms[1] = away * w_ * g.invstd.radius;
+  e.terms[7] = away * invstd_ * g.weight.radius + g.bias.radius;
+  e.terms[2] = g.growth * (d + pivot_) * a_;
+  e.terms[3] = from_bias_;
+  double most = largest(d, a_, s_, d * s_), reach = 0;
+  if (c.folded) {
+    const double x_part = std::abs(x) * a_;
+    e.terms[3] += c.unit * (x_part + mean_part_ + folding_ + e.total());
+    most = largest(most, x_part, mean_part_);
+    reach = std::abs(x) + g.mean.upper();
+  }
+  e.terms[4] = multiple(1 + d + w_ + s_ + reach, underflow_);
+  if (most > limit_) return straddle();
+  if (!g.wide)
+    e.terms[2] += 8 * kU64 * (d * a_ + g.bias.upper());  // the reference itself finishes in double
+  const double size = std::abs(mid.hi);
+  e.terms[5] = c.unit * (size + e.total());
+  e.terms[6] = store_term(g.format, c.unit, size + e.total());
+  e.scale = largest(away * invstd_ * w_, least_scale_, std::abs(bias_));
+  finish(e, mid, g.format);
+  return e;
+}
+
+Backward::Backward(const Given& given)
+    : given_(given),
+      scales_finite_(given.invstd.kind == Kind::finite && given.weight.kind == Kind::finite),
+      sums_finite_(given.mean.kind == Kind::finite && given.dy_sum.kind == Kind::finite &&
+                   given.dot.kind == Kind::finite),
+      mean_(given.mean.mid.hi),
+      invstd_(given.invstd.mid.hi),
+      weight_(given.weight.mid.hi),
+      dy_mean_(given.dy_sum.mid.hi / given.count),
+      dot_mean_(given.dot.mid.hi / given.count),
+      wide_dy_mean_(given.dy_sum.mid / DD(given.count)),
+      wide_dot_mean_(given.dot.mid / DD(given.count)),
+      s_(given.invstd.upper()),
+      w_(given.weight.upper()),
+      a_(s_ * w_),
+      pivot_(given.contract.pivot_unit * given.mean.upper()),
+      t2_(given.dy_sum.upper() / given.count * a_),
+      slope_(a_ * s_ * s_ * given.dot.upper() / given.count),
+      from_mean_(slope_ * given.mean.radius),
+      from_dy_sum_(a_ * given.dy_sum.radius / given.count),
+      relative_(given.weight.radius == 0 ? 0 : given.weight.radius / w_),
+      underflow_(given.contract.underflow()),
+      limit_(given.contract.overflow() / 2),
+      dot_(given.dot.upper()),
+      dot_upper_mean_(dot_ / given.count),
+      largest_(largest(0, a_, s_, s_ * s_ * dot_, dot_ * s_)) {
+  const double rho = invstd_ > 0 ? given.invstd.radius / invstd_ : 0;
+  cubed_ = 3 * rho + 3 * rho * rho + rho * rho * rho;  // (1 + rho)^3 - 1
+}
+
+Element Backward::special(double dy) const {
+  const Ball &invstd = given_.invstd, &weight = given_.weight;
+  const bool nan = invstd.kind == Kind::nan || std::isnan(dy) || weight.kind == Kind::nan;
+  if (given_.training && !nan) return straddle();
+  const double s = ieee(invstd), w = ieee(weight);
+  Element e;
+  e.kind = kind_of(dy * (w * s));
+  const bool unknown = (invstd.kind == Kind::any || weight.kind == Kind::any) && !nan;
+  if (unknown || kind_of(dy * w * s) != e.kind || e.kind == Kind::finite) e.kind = Kind::any;
+  return e;
+}
+
+Element Backward::evaluated(double dy) const {
+  const Given& v = given_;
+  const Contract& c = v.contract;
+  const double g = std::abs(dy);
+  const DD mid = v.wide ? DD(dy) * v.weight.mid * v.invstd.mid : DD(dy * weight_ * invstd_);
+  Element e;
+  e.terms[1] = g * w_ * v.invstd.radius;
+  e.terms[2] = v.eval_growth * g * w_ * s_;
+  e.terms[5] = multiple(1 + g + w_ + s_, underflow_);
+  if (largest(g * w_, g * s_, w_ * s_) > limit_) return straddle();
+  e.terms[7] = store_term(v.format, c.unit, std::abs(mid.hi) + e.total());
+  e.scale = g * w_ * invstd_;
+  finish(e, mid, v.format);
   return e;
 }
 
 Element Backward::at(double x, double dy) const {
-  const Contract& c = contract;
-  if (invstd.kind != Kind::finite || !std::isfinite(dy) || weight.kind != Kind::finite) {
-    const bool nan = invstd.kind == Kind::nan || std::isnan(dy) || weight.kind == Kind::nan;
-    if (training && !nan) return straddle();
-    const double s = ieee(invstd), w = ieee(weight);
-    Element e;
-    e.kind = kind_of(dy * (w * s));
-    const bool unknown = (invstd.kind == Kind::any || weight.kind == Kind::any) && !nan;
-    if (unknown || kind_of(dy * w * s) != e.kind || e.kind == Kind::finite) e.kind = Kind::any;
-    return e;
-  }
+  if (!scales_finite_ || !std::isfinite(dy)) return special(dy);
+  const Given& v = given_;
+  const Contract& c = v.contract;
+  if (!v.training) return evaluated(dy);
   Element e;
-  const double s = invstd.upper(), w = weight.upper(), g = std::abs(dy);
-  const double rho = invstd.mid.hi > 0 ? invstd.radius / invstd.mid.hi : 0;
-  if (!training) {
-    const DD mid = wide ? DD(dy) * weight.mid * invstd.mid : DD(dy * weight.mid.hi * invstd.mid.hi);
-    e.terms[1] = g * w * invstd.radius;
-    e.terms[2] = eval_growth * g * w * s;
-    e.terms[5] = c.underflow() * (1 + g + w + s);
-    if (std::max({g * w, g * s, w * s}) > c.overflow() / 2) return straddle();
-    e.terms[7] = store_term(format, c.unit, std::abs(mid.hi) + total(e));
-    e.scale = g * w * invstd.mid.hi;
-    finish(e, mid, format);
-    return e;
-  }
-  if (dy_sum.kind == Kind::nan || dot.kind == Kind::nan) {
+  if (v.dy_sum.kind == Kind::nan || v.dot.kind == Kind::nan) {
     e.kind = Kind::nan;
     return e;
   }
-  if (mean.kind != Kind::finite || dy_sum.kind != Kind::finite || dot.kind != Kind::finite ||
-      !std::isfinite(x))
-    return straddle();
+  if (!sums_finite_ || !std::isfinite(x)) return straddle();
   DD distance, mid;
-  if (wide) {
-    distance = DD(x) - mean.mid;
-    const DD inner = DD(dy) - dy_sum.mid / DD(count) -
-                     distance * invstd.mid * invstd.mid * (dot.mid / DD(count));
-    mid = inner * invstd.mid * weight.mid;
+  if (v.wide) {
+    distance = DD(x) - v.mean.mid;
+    const DD inner =
+        DD(dy) - wide_dy_mean_ - distance * v.invstd.mid * v.invstd.mid * wide_dot_mean_;
+    mid = inner * v.invstd.mid * v.weight.mid;
   } else {
-    distance = (x - mean.mid.hi) - mean.mid.lo;
-    const double projection = distance.hi * invstd.mid.hi * invstd.mid.hi * (dot.mid.hi / count);
-    mid = (dy - dy_sum.mid.hi / count - projection) * invstd.mid.hi * weight.mid.hi;
+    distance = (x - mean_) - v.mean.mid.lo;
+    const double projection = distance.hi * invstd_ * invstd_ * dot_mean_;
+    mid = (dy - dy_mean_ - projection) * invstd_ * weight_;
   }
   // The three terms of dx, each an upper bound.
-  const double d = std::abs(distance.hi) + mean.radius, a = s * w;
-  const double t1 = g * a, t2 = dy_sum.upper() / count * a;
-  const double slope = a * s * s * dot.upper() / count,
-               t3 = slope * (d + c.pivot_unit * mean.upper());
-  const double cubed = 3 * rho + 3 * rho * rho + rho * rho * rho;  // (1 + rho)^3 - 1
-  const double relative = weight.radius == 0 ? 0 : weight.radius / w;
-  e.terms[0] = slope * mean.radius;
-  e.terms[1] = (std::abs(dy - dy_sum.mid.hi / count) * w * invstd.radius) +
-               slope * std::abs(distance.hi) * cubed + (t1 + t2 + t3) * relative;
-  e.terms[2] = growth * (t1 + t2 + t3);
-  e.terms[3] = a * dy_sum.radius / count;
-  e.terms[4] = a * s * s * d * dot.radius / count;
-  if (!wide) e.terms[2] += 8 * kU64 * (t1 + t2 + t3);  // the reference itself finishes in double
-  const double projection = (d + c.pivot_unit * mean.upper()) * s * s * dot.upper() / count,
-               inner = g + dy_sum.upper() / count + projection;
-  e.terms[5] = c.underflow() *
-               (1 + w + s + a * (1 + (d + 1) * (1 + s) * (1 + s) * (1 + dot.upper() / count)));
-  const double largest = std::max({d, a, s, s * s * dot.upper(), dot.upper() * s, d * s * s, inner,
-                                   inner * s, inner * w, t1, t2, t3});
-  if (largest > c.overflow() / 2) return straddle();
-  e.terms[6] = c.unit * (std::abs(mid.hi) + total(e));
-  e.terms[7] = store_term(format, c.unit, std::abs(mid.hi) + total(e));
-  e.scale = std::max({t1, t2, t3});
-  finish(e, mid, format);
+  const double g = std::abs(dy), away = std::abs(distance.hi), d = away + v.mean.radius;
+  const double t1 = g * a_, t3 = slope_ * (d + pivot_), sum = t1 + t2_ + t3;
+  e.terms[0] = from_mean_;
+  e.terms[1] =
+      (std::abs(dy - dy_mean_) * w_ * v.invstd.radius) + slope_ * away * cubed_ + sum * relative_;
+  e.terms[2] = v.growth * sum;
+  e.terms[3] = from_dy_sum_;
+  e.terms[4] = a_ * s_ * s_ * d * v.dot.radius / v.count;
+  if (!v.wide) e.terms[2] += 8 * kU64 * sum;  // the reference itself finishes in double
+  const double projection = (d + pivot_) * s_ * s_ * dot_ / v.count,
+               inner = g + v.dy_sum.upper() / v.count + projection;
+  e.terms[5] = multiple(
+      1 + w_ + s_ + a_ * (1 + (d + 1) * (1 + s_) * (1 + s_) * (1 + dot_upper_mean_)), underflow_);
+  if (largest(d, largest_, d * s_ * s_, inner, inner * s_, inner * w_, t1, t2_, t3) > limit_)
+    return straddle();
+  const double size = std::abs(mid.hi);
+  e.terms[6] = c.unit * (size + e.total());
+  e.terms[7] = store_term(v.format, c.unit, size + e.total());
+  e.scale = largest(t1, t2_, t3);
+  finish(e, mid, v.format);
   return e;
 }
 

@@ -13,9 +13,17 @@ class Folding {
  public:
   Folding(double mean, double var, double eps, double gain, double shift, const Format& format)
       : invstd_(inverse_std({DD(var)}, eps, 0, gamma(3, kU64), false)),  // sum, root, quotient
-        weight_{{}, invstd_, exactly(gain), {}, 0, true, gamma(1, kU64), format, contract()},
-        bias_{{DD(mean)}, invstd_,        exactly(gain), exactly(shift), 0,
-              true,       gamma(3, kU64), format,        contract()} {}
+        gain_(gain),
+        weight_({{}, invstd_, exactly(gain), {}, 0, true, gamma(1, kU64), format, contract()}),
+        bias_({{DD(mean)},
+               invstd_,
+               exactly(gain),
+               exactly(shift),
+               0,
+               true,
+               gamma(3, kU64),
+               format,
+               contract()}) {}
   Folding(const Folding&) = delete;
   Folding& operator=(const Folding&) = delete;
 
@@ -24,7 +32,7 @@ class Folding {
   /// (value - mean)*a + shift: difference, a and product; the last addition.
   Element bias(double value) const { return bias_.at(value); }
   /// a, exactly.
-  DD scale() const { return invstd_.mid * weight_.weight.mid; }
+  DD scale() const { return invstd_.mid * exactly(gain_).mid; }
 
  private:
   static const Contract& contract() {
@@ -37,6 +45,7 @@ class Folding {
   }
 
   Ball invstd_;
+  double gain_;
   Forward weight_, bias_;
 };
 

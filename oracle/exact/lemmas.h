@@ -1,7 +1,9 @@
 // The lemmas that every radius is made of, and the constants of the number formats.
 #pragma once
 
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 #include "../case.h"
@@ -17,6 +19,16 @@ inline constexpr double kMaxF32 = 0x1.fffffep127, kMinF32 = 0x1p-149;
 /// gamma_k = k*u / (1 - k*u): k roundings of relative size u, multiplied. Higham 2002, Lemma 3.1.
 /// Inf where it holds nothing.
 inline double gamma(double k, double u) { return k * u < 0.5 ? k * u / (1 - k * u) : kInf; }
+
+/// times*unit, for times >= 0. Multiples of the smallest subnormal are formed as integers, with the
+/// same rounding: processors take more than a hundred cycles to multiply a subnormal.
+inline double multiple(double times, double unit) {
+  constexpr double kSpacingOne = 0x1p52;  // from here to its double, doubles are whole
+  if (unit != std::numeric_limits<double>::denorm_min() || !(times < kSpacingOne))
+    return times * unit;
+  return std::bit_cast<double>(std::bit_cast<std::uint64_t>(times + kSpacingOne) -
+                               std::bit_cast<std::uint64_t>(kSpacingOne));
+}
 
 /// A dtype as a number format.
 struct Format {

@@ -223,7 +223,7 @@ Products products(const Channel& x, const Channel& dy, const Ball& mean, const C
       (gamma(c.dot.chain, c.dot.add) + gamma(2, c.dot.term) + s.count * kDoubleDouble) * abs_dot;
   p.dot.radius += mean.radius * std::abs(s.dy.hi) + shift * p.dy_sum.radius;
   p.dot.radius += c.dot_store * (std::abs(s.dot.hi) + p.dot.radius);
-  p.dot.radius += s.count * (c.f32_sums ? std::max(kMinF32, c.underflow()) : c.underflow());
+  p.dot.radius += multiple(s.count, c.f32_sums ? std::max(kMinF32, c.underflow()) : c.underflow());
   const double limit = c.f32_sums ? std::min(kMaxF32, c.overflow()) / 2 : 0x1p1000;
   p.dy_sum.kind = kind_of(s.ieee_dy);
   if (p.dy_sum.kind != Kind::nan && !(abs_dy < limit && std::isfinite(p.dy_sum.radius)))

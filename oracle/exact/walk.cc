@@ -16,10 +16,11 @@ Format saved_as(double unit) {
   return format(unit == kU32 ? Dtype::f32 : Dtype::f64);
 }
 
-std::vector<Ball> balls_of(const std::vector<double>& values) {
-  std::vector<Ball> balls;
-  for (const double value : values) balls.push_back(exactly(value));
-  return balls;
+/// Balls of the values, which are `absent` where there are none.
+void set_balls(std::vector<Ball>& balls, const std::vector<double>& values, std::size_t count,
+               double absent) {
+  balls.resize(count);
+  for (std::size_t i = 0; i < count; ++i) balls[i] = exactly(values.empty() ? absent : values[i]);
 }
 
 /// A statistic as it is stored and judged.
@@ -43,14 +44,33 @@ Channel channel_of(const std::vector<double>& values, const Shape& shape, std::i
   return {values.data() + channel * plane, shape.n, plane, shape.c * plane};
 }
 
+void resize(Balls& balls, std::size_t size, bool wide) {
+  const auto set = [size](auto& values) {
+    values.clear();
+    values.resize(size);
+  };
+  set(balls.mid);
+  set(balls.radius);
+  set(balls.kind);
+  set(balls.scale);
+  balls.low.clear();
+  if (wide) balls.low.resize(size);
+}
+
 void reserve(Balls& balls, std::size_t size, bool wide, const Format& format) {
   balls.max_finite = format.max_finite;
   balls.min_positive = format.min_positive;
-  balls.mid.resize(size);
-  balls.radius.resize(size);
-  balls.kind.resize(size);
-  balls.scale.resize(size);
-  if (wide) balls.low.resize(size);
+  resize(balls, size, wide);
+}
+
+/// As a new one, but for its memory.
+void clear(StepAnswer& a) {
+  for (Balls* balls : {&a.y, &a.save_mean, &a.save_invstd, &a.dx, &a.dweight, &a.dbias,
+                       &a.running_mean, &a.running_var}) {
+    balls->max_finite = balls->min_positive = 0;
+    resize(*balls, 0, false);
+  }
+  a.num_batches_tracked = -1;
 }
 
 }  // namespace
@@ -70,8 +90,8 @@ Walk::Walk(const Problem& problem, const Inputs* inputs, const Contract* contrac
   save_ = saved_as(contract_->save_unit);
   weight_ = inputs_->weight;
   bias_ = inputs_->bias;
-  running_mean_ = balls_of(inputs_->running_mean);
-  running_var_ = balls_of(inputs_->running_var);
+  set_balls(running_mean_, inputs_->running_mean, inputs_->running_mean.size(), 0);
+  set_balls(running_var_, inputs_->running_var, inputs_->running_var.size(), 1);
 }
 
 void Walk::push(Balls& balls, Output output, const Element& e,
@@ -123,8 +143,8 @@ Refusal Walk::refusal(std::size_t index) const {
   return Refusal::none;
 }
 
-StepAnswer Walk::step(std::size_t index) {
-  StepAnswer answer;
+void Walk::step(std::size_t index, StepAnswer& answer) {
+  clear(answer);
   answer.refused = refusal(index);
   if (answer.refused == Refusal::none) {
     switch (problem_.run[index].op) {
@@ -162,20 +182,14 @@ StepAnswer Walk::step(std::size_t index) {
     }
   }
   state(answer);
-  return answer;
 }
 
 void Walk::give(const Given& given) {
   const auto channels = static_cast<std::size_t>(problem_.shape.c);
-  last_ = LastForward{0,
-                      batch_of(problem_, 0),
-                      true,
-                      eps_,
-                      balls_of(given.mean),
-                      balls_of(given.invstd),
-                      weight_.empty() ? std::vector(channels, exactly(1)) : balls_of(weight_),
-                      {},
-                      {}};
+  remember(0, batch_of(problem_, 0), true);
+  set_balls(last_->mean, given.mean, channels, 0);
+  set_balls(last_->invstd, given.invstd, channels, 0);
+  set_balls(last_->weight, weight_, channels, 1);
   for (std::size_t i = 0; i < given.r.size(); ++i) {
     last_->correction.push_back({exactly(given.r[i]), exactly(given.d[i])});
     last_->weight[i] = scaled(ieee(last_->weight[i]), last_->correction[i].r, *contract_);
@@ -208,6 +222,15 @@ void Walk::state(StepAnswer& answer) const {
   }
 }
 
+void Walk::remember(std::size_t index, std::int64_t batch, bool training) {
+  if (!last_) last_.emplace();
+  last_->step = index;
+  last_->batch = batch;
+  last_->training = training;
+  last_->eps = eps_;
+  last_->correction.clear();
+}
+
 void Walk::forward(std::size_t index, StepAnswer& answer) {
   const Op op = problem_.run[index].op;
   const Shape shape = problem_.shape.with_batch(batch_of(problem_, index));
@@ -217,13 +240,14 @@ void Walk::forward(std::size_t index, StepAnswer& answer) {
     batches_ += 1;
     factor = momentum_.cumulative ? 1 / batches_ : momentum_.value;
   }
-  last_ = LastForward{index, shape.n, batch, eps_, {}, {}, {}, {}, {}};
+  remember(index, shape.n, batch);
   if (!inputs_) return;
   const auto channels = static_cast<std::size_t>(shape.c);
-  last_->mean.resize(channels);
-  last_->invstd.resize(channels);
-  last_->weight = weight_.empty() ? std::vector(channels, exactly(1)) : balls_of(weight_);
-  last_->bias = bias_.empty() ? std::vector(channels, exactly(0)) : balls_of(bias_);
+  last_->mean.assign(channels, {});
+  last_->invstd.assign(channels, {});
+  set_balls(last_->weight, weight_, channels, 1);
+  set_balls(last_->bias, bias_, channels, 0);
+  sigma_.assign(channels, 0);
   reserve(answer.y, static_cast<std::size_t>(shape.numel()), problem_.dtype == Dtype::f64, data_);
   if (shape.numel() == 0) return;
   if (batch)
@@ -236,21 +260,21 @@ void Walk::train(std::size_t index, const Shape& shape, double factor, StepAnswe
   const Contract& c = *contract_;
   const bool update = problem_.run[index].op == Op::train && track_ && buffers_;
   const auto channels = static_cast<std::size_t>(shape.c);
-  std::vector<double> sigma(channels);
   reserve(answer.save_mean, channels, true, save_);
   reserve(answer.save_invstd, channels, true, save_);
-  std::vector<Statistics> statistics;
+  statistics_.clear();
   for (std::int64_t i = 0; i < shape.c; ++i)
-    statistics.push_back(
+    statistics_.push_back(
         batch_statistics(moments(channel_of(inputs_->step[index], shape, i)), c, eps_));
   for (std::size_t i = 0; i < channels; ++i) {
-    last_->mean[i] = statistics[i].mean;
-    last_->invstd[i] = statistics[i].invstd;
-    if (statistics[i].var.kind == Kind::finite) sigma[i] = std::sqrt(statistics[i].var.mid.hi);
-    if (update && problem_.renorm) renormalize(i, statistics[i]);
-    if (update) update_running(i, statistics[i], static_cast<double>(shape.per_channel()), factor);
+    const Statistics& found = statistics_[i];
+    last_->mean[i] = found.mean;
+    last_->invstd[i] = found.invstd;
+    if (found.var.kind == Kind::finite) sigma_[i] = std::sqrt(found.var.mid.hi);
+    if (update && problem_.renorm) renormalize(i, found);
+    if (update) update_running(i, found, static_cast<double>(shape.per_channel()), factor);
   }
-  transform(index, shape, sigma, answer);
+  transform(index, shape, answer);
   // Handed out with the rounding of their dtype, which the backward may or may not read.
   for (auto [balls, output, from] :
        {std::tuple{&answer.save_mean, Output::save_mean, &last_->mean},
@@ -258,7 +282,7 @@ void Walk::train(std::size_t index, const Shape& shape, double factor, StepAnswe
     index_ = 0;
     for (std::size_t i = 0; i < channels; ++i) {
       Element e = stored((*from)[i], 0, save_);
-      e.scale = std::max(e.scale, output == Output::save_mean ? sigma[i] : 0);
+      e.scale = std::max(e.scale, output == Output::save_mean ? sigma_[i] : 0);
       push(*balls, output, e, kStatTerms);
       if (c.backward_from_saved) (*from)[i] = ball_of(e);
     }
@@ -285,24 +309,18 @@ void Walk::evaluate(std::size_t index, const Shape& shape, StepAnswer& answer) {
     if (last_->invstd[i].kind == Kind::finite && largest > contract_->overflow())
       last_->invstd[i].kind = Kind::any;
   }
-  transform(index, shape, std::vector<double>(channels), answer);
+  transform(index, shape, answer);
 }
 
-void Walk::transform(std::size_t index, const Shape& shape, const std::vector<double>& sigma,
-                     StepAnswer& answer) {
+void Walk::transform(std::size_t index, const Shape& shape, StepAnswer& answer) {
   const std::int64_t plane = shape.plane();
   const std::vector<double>& x = inputs_->step[index];
   for (std::int64_t i = 0; i < shape.c; ++i) {
     const auto c = static_cast<std::size_t>(i);
-    const Forward element{last_->mean[c],
-                          last_->invstd[c],
-                          last_->weight[c],
-                          last_->bias[c],
-                          sigma[c],
-                          problem_.dtype == Dtype::f64,
-                          gamma(contract_->forward_roundings, contract_->unit),
-                          data_,
-                          *contract_};
+    const Forward element({last_->mean[c], last_->invstd[c], last_->weight[c], last_->bias[c],
+                           sigma_[c], problem_.dtype == Dtype::f64,
+                           gamma(contract_->forward_roundings, contract_->unit), data_,
+                           *contract_});
     for (std::int64_t n = 0; n < shape.n; ++n) {
       index_ = static_cast<std::size_t>((n * shape.c + i) * plane);
       for (std::int64_t s = 0; s < plane; ++s)
@@ -345,8 +363,8 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
         c.factor_unit *
         (std::abs(factor) * (scale * stat.upper() + running.upper()) + std::abs(rest.hi) + carried);
     next.terms[0] = fresh;
-    next.terms[1] =
-        factors + gamma(roundings, c.run_unit) * size + (1 + std::abs(factor)) * c.underflow();
+    next.terms[1] = factors + gamma(roundings, c.run_unit) * size +
+                    multiple(1 + std::abs(factor), c.underflow());
     next.terms[2] = carried;
     const DD sum = part + rest;
     next.scale = std::max({stat.scale, std::abs(stat.mid.hi), running.scale,
@@ -391,7 +409,7 @@ Element Walk::weight_gradient(const Products& p, std::size_t channel) const {
   e.terms[1] = std::abs(p.dot.mid.hi) * (invstd.radius * k.r.upper() + invstd.mid.hi * k.r.radius) +
                std::abs(p.dy_sum.mid.hi) * k.d.radius +
                gamma(renormed ? 3 : 2, std::max(c.unit, kU64)) * size +
-               (renormed ? 2 + k.r.upper() : 1) * c.underflow();
+               multiple(renormed ? 2 + k.r.upper() : 1, c.underflow());
   e.terms[3] = store_error(param_, size);
   e.scale = (p.dot_scale + p.dy_scale * std::sqrt(std::max(last_->eps, 0.0))) * invstd.mid.hi *
                 k.r.mid.hi +
@@ -423,18 +441,10 @@ void Walk::backward(std::size_t index, StepAnswer& answer) {
     push(answer.dweight, Output::dweight, dweight, kStatTerms);
     index_ = k;
     push(answer.dbias, Output::dbias, dbias, kStatTerms);
-    const Backward element{last_->training,
-                           mean,
-                           invstd,
-                           p.dy_sum,
-                           p.dot,
-                           last_->weight[k],
-                           static_cast<double>(shape.per_channel()),
-                           problem_.dtype == Dtype::f64,
-                           gamma(c.backward_roundings, c.unit),
-                           gamma(c.eval_backward_roundings, c.unit),
-                           data_,
-                           c};
+    const Backward element({last_->training, mean, invstd, p.dy_sum, p.dot, last_->weight[k],
+                            static_cast<double>(shape.per_channel()), problem_.dtype == Dtype::f64,
+                            gamma(c.backward_roundings, c.unit),
+                            gamma(c.eval_backward_roundings, c.unit), data_, c});
     for (std::int64_t n = 0; n < shape.n; ++n) {
       index_ = static_cast<std::size_t>((n * shape.c + i) * plane);
       for (std::int64_t s = 0; s < plane; ++s) {

@@ -18,31 +18,33 @@ struct Probe {
   std::vector<Term> terms;
 };
 
+/// What a backward needs of the forward before it.
+struct LastForward {
+  std::size_t step = 0;
+  std::int64_t batch = 0;
+  bool training = false;
+  double eps = 0;
+  std::vector<Ball> mean, invstd;
+  std::vector<Ball> weight, bias;      // as the transform takes them
+  std::vector<Correction> correction;  // empty: not renormalized
+};
+
 class Walk {
  public:
   /// Without inputs and contract only the semantics are walked.
   Walk(const Problem&, const Inputs*, const Contract*, Probe* = nullptr);
-  StepAnswer step(std::size_t index);  // to be called for 0, 1, 2, ...
+  void step(std::size_t index, StepAnswer&);  // to be called for 0, 1, 2, ...; memory is used again
   /// Instead of step(0), a forward by the batch.
   void give(const Given&);
 
  private:
-  struct LastForward {
-    std::size_t step = 0;
-    std::int64_t batch = 0;
-    bool training = false;
-    double eps = 0;
-    std::vector<Ball> mean, invstd;
-    std::vector<Ball> weight, bias;      // as the transform takes them
-    std::vector<Correction> correction;  // empty: not renormalized
-  };
-
   Refusal refusal(std::size_t index) const;
+  void remember(std::size_t index, std::int64_t batch, bool training);
   void forward(std::size_t index, StepAnswer&);
   void train(std::size_t index, const Shape&, double factor, StepAnswer&);
   void renormalize(std::size_t channel, const Statistics&);
   void evaluate(std::size_t index, const Shape&, StepAnswer&);
-  void transform(std::size_t index, const Shape&, const std::vector<double>& sigma, StepAnswer&);
+  void transform(std::size_t index, const Shape&, StepAnswer&);
   void backward(std::size_t index, StepAnswer&);
   Element weight_gradient(const Products&, std::size_t channel) const;
   void update_running(std::size_t channel, const Statistics&, double count, double factor);
@@ -66,6 +68,8 @@ class Walk {
   std::vector<double> weight_, bias_;
   std::vector<Ball> running_mean_, running_var_;
   std::optional<LastForward> last_;
+  std::vector<Statistics> statistics_;  // of the forward at hand
+  std::vector<double> sigma_;           // roots of its variances, 0 where there are none
 };
 
 }  // namespace truenorm::oracle::exact
