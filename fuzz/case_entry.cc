@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "case_target.h"
+#include "speed.h"
 
 namespace {
 
@@ -18,8 +19,12 @@ std::unique_ptr<truenorm::fuzz::CaseTarget>& target() {
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   try {
-    target() = std::make_unique<truenorm::fuzz::CaseTarget>(
-        truenorm::fuzz::make_target(truenorm::fuzz::read_options(*argc, *argv)));
+    const truenorm::fuzz::Options options = truenorm::fuzz::read_options(*argc, *argv);
+    target() = std::make_unique<truenorm::fuzz::CaseTarget>(truenorm::fuzz::make_target(options));
+    if (options.speed > 0) {
+      truenorm::fuzz::measure_speed(*target(), options.speed);
+      std::exit(0);
+    }
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s: %s\n", (*argv)[0], e.what());
     std::exit(2);

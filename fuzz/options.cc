@@ -43,7 +43,7 @@ struct Option {
   void (*set)(Options&, const std::string&);
 };
 
-constexpr std::array<Option, 6> kOptions{{
+constexpr std::array<Option, 7> kOptions{{
     {"subject", [](Options& o, const std::string& v) { o.subject = v; }},
     {"isa", [](Options& o, const std::string& v) { o.isa = isa_named(v); }},
     {"findings", [](Options& o, const std::string& v) { o.findings = v; }},
@@ -53,6 +53,7 @@ constexpr std::array<Option, 6> kOptions{{
      [](Options& o, const std::string& v) {
        o.threads = number_of("threads", v, 1, oracle::kMaxThreads);
      }},
+    {"speed", [](Options& o, const std::string& v) { o.speed = number_of("speed", v, 1, 1000); }},
 }};
 
 void set(Options& o, std::string_view word) {

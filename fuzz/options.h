@@ -15,6 +15,7 @@ struct Options {
   std::string status;                // file to tell executions and worst scores in
   bool feedback = true;              // scores guide the engine, too
   int threads = 0;                   // every case whole, and on so many threads; 0: by the bounds
+  int speed = 0;                     // rounds of measure_speed() instead of fuzzing; 0: none
 };
 
 /// --NAME=VALUE of the command line, else $TRUENORM_FUZZ_NAME; words that do not begin with -- are
