@@ -179,8 +179,13 @@ void nudge_program(Case& c, Dice& dice) {
   }
 }
 
-/// Makes the case one that its bytes stand for, within the bounds.
-Case settled(Case c, const Bounds& bounds) {
+/// Makes the case one that its bytes stand for, within the bounds. A tenth may use them up; the
+/// others are small, for a small case tries an idea in a fraction of the time.
+Case settled(Case c, Dice& dice, Bounds bounds) {
+  if (!dice.per_mille(100)) {
+    bounds.elements = std::min<std::int64_t>(bounds.elements, 256);
+    bounds.work = std::min<std::int64_t>(bounds.work, 768);
+  }
   renumber(c.problem.run);
   return decode(encode(c), bounds);
 }
@@ -225,7 +230,7 @@ Case mutate(Case c, Dice& dice, const Bounds& bounds) {
       (dice.below(2) == 0 ? c.problem.eps : c.problem.momentum.value) =
           nudge(dice.below(2) == 0 ? c.problem.eps : c.problem.momentum.value, dice);
   }
-  return settled(std::move(c), bounds);
+  return settled(std::move(c), dice, bounds);
 }
 
 Case cross(const Case& a, const Case& b, Dice& dice, const Bounds& bounds) {
@@ -239,7 +244,7 @@ Case cross(const Case& a, const Case& b, Dice& dice, const Bounds& bounds) {
              second.begin() + static_cast<std::ptrdiff_t>(index_below(dice, second.size())),
              second.end());
   c.problem.run = std::move(run);
-  return settled(std::move(c), bounds);
+  return settled(std::move(c), dice, bounds);
 }
 
 std::size_t mutate_bytes(std::uint8_t* data, std::size_t size, std::size_t capacity, unsigned seed,
