@@ -20,7 +20,7 @@ std::vector<std::uint8_t> random_input(std::uint64_t seed) {
 }
 
 TEST(Api, HonestCallsAreRight) {
-  constexpr std::uint64_t kInputs = 20000;
+  constexpr std::uint64_t kInputs = 8000;
   ApiTarget target;
   for (std::uint64_t seed = 0; seed < kInputs; ++seed) {
     const auto found = target.look(random_input(seed));

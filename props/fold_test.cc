@@ -117,6 +117,16 @@ TEST(Fold, TakesALayerWithoutInputsOrOutputs) {
   scene.args.folded_weight = scene.folded_weight.tensor({0, 3, 5});
   ASSERT_TRUE(fold(scene.norm, scene.args).ok());
   EXPECT_NE(scene.folded_bias.values(6), std::vector<double>(6)) << "the bias is still there";
+  // Nothing is done for each of the rows, which would take years.
+  constexpr std::int64_t kMany = std::int64_t{1} << 60;
+  for (const bool no_columns : {true, false}) {
+    FoldScene many;
+    if (no_columns) many.norm = BatchNorm({.num_features = 0});
+    for (auto* size : {&many.args.weight.size, &many.args.folded_weight.size})
+      *size = {kMany, no_columns ? 0 : 3, no_columns ? 5 : 0};
+    if (no_columns) many.args.bias.size = many.args.folded_bias.size = 0;
+    EXPECT_TRUE(fold(many.norm, many.args).ok());
+  }
   scene.norm = BatchNorm({.num_features = 0});
   scene.args.weight = scene.weight.tensor({4, 0});
   scene.args.folded_weight = scene.folded_weight.tensor({4, 0});

@@ -43,6 +43,7 @@ void each(const Fold& args, std::int64_t i, std::int64_t j, const F& f) noexcept
 
 void fold_weight(const detail::FoldJob& job) noexcept {
   const Fold& args = job.args;
+  if (detail::element_count(args.weight) == 0) return;  // of which there may be very many rows
   const std::int64_t rows = args.weight.size[0], columns = args.weight.size[1];
   const auto channel = [&](std::int64_t i, std::int64_t j) {
     return args.transposed ? i / (rows / args.groups) * columns + j : i;

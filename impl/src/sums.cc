@@ -221,6 +221,7 @@ void slabs(const Sums& sums, const Partials& out, const Body& body) noexcept {
 }  // namespace
 
 void Moments::merge(const Moments& other) noexcept {
+  if (other.count == 0) return;  // its mean is nothing, which may be far from this one
   if (count == 0) {
     *this = other;
     return;
