@@ -8,10 +8,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <new>
 #include <optional>
 #include <vector>
 
+#include "../impl/src/context_state.h"
 #include "scene.h"
 
 // ---- operator new that fails on demand, for every thread of the process ----
@@ -236,6 +238,39 @@ TEST(OutOfMemory, RenormIsSetWhollyOrNotAtAllAndChangedWithoutMemory) {
     return failed;
   });
   EXPECT_EQ(count, 2) << "r and d";
+}
+
+// A call's arrays lie one behind the other, each in cache lines of its own.
+TEST(OutOfMemory, ScratchIsLaidOutInLines) {
+  detail::Scratch scratch;
+  for (std::int64_t count = 0; count < 40; ++count) {
+    detail::Layout layout;
+    std::size_t end = 0;
+    std::vector<std::size_t> offsets;
+    for (const std::int64_t times : {1, 0, 3, 16, 1}) {
+      offsets.push_back(layout.array<double>(times * count));
+      EXPECT_EQ(offsets.back(), end);
+      end += (static_cast<std::size_t>(times * count) * sizeof(double) + 63) / 64 * 64;
+    }
+    ASSERT_TRUE(layout.allocate(scratch));
+    std::byte* const first = layout.at<std::byte>(0);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(first) % 64, 0u);
+    for (const std::size_t offset : offsets)
+      EXPECT_EQ(layout.at<std::byte>(offset), first + offset);
+  }
+}
+
+// Sizes that no counter holds, wherever the sum of them overflows.
+TEST(OutOfMemory, ScratchThatCannotBeCountedIsRefused) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  const std::vector<std::vector<std::int64_t>> all{
+      {kMost}, {kMost / 4 + 1}, {1, kMost / 4 + 1, 1}, {kMost / 4, 1}, {kMost / 8, kMost / 8, 4}};
+  for (const std::vector<std::int64_t>& counts : all) {
+    detail::Scratch scratch;
+    detail::Layout layout;
+    for (const std::int64_t count : counts) (void)layout.array<double>(count);
+    EXPECT_FALSE(layout.allocate(scratch)) << counts[0];
+  }
 }
 
 }  // namespace

@@ -168,24 +168,22 @@ std::int64_t fused_width(const Walk& walk, bool summed, std::int64_t element, in
   return divide_up(walk.channels, rounds * threads);
 }
 
-/// Values of a part of the second pass.
-constexpr std::int64_t tile = 65536;
-
 Parts make_tiles(const Walk& walk) noexcept {
   const std::int64_t run = walk.inner().size;
   switch (walk.regime) {
     case Regime::rows:
       return make_parts(
-          walk, divide_up(std::max<std::int64_t>(1, tile / walk.channels), walk.fold) * walk.fold,
+          walk,
+          divide_up(std::max<std::int64_t>(1, tile_values / walk.channels), walk.fold) * walk.fold,
           walk.channels);
     case Regime::strided:
-      return make_parts(walk, 1024, tile / 1024);
+      return make_parts(walk, 1024, tile_values / 1024);
     default:
       break;
   }
-  if (run >= tile) return make_parts(walk, tile, 1);
-  const std::int64_t width = std::min(walk.channels, tile / run);
-  return make_parts(walk, run * std::max<std::int64_t>(1, tile / (run * width)), width);
+  if (run >= tile_values) return make_parts(walk, tile_values, 1);
+  const std::int64_t width = std::min(walk.channels, tile_values / run);
+  return make_parts(walk, run * std::max<std::int64_t>(1, tile_values / (run * width)), width);
 }
 
 }  // namespace

@@ -106,6 +106,8 @@ inline constexpr std::int64_t direct_run = 1024;
 inline constexpr std::int64_t shortest_run = 16;
 /// Widest virtual row.
 inline constexpr std::int64_t max_folded = 1024;
+/// Values of a part of the second pass, about.
+inline constexpr std::int64_t tile_values = 65536;
 
 /// Values that are worth a thread of their own: where threads meet once, and where they wait for each
 /// other between phases.

@@ -95,7 +95,7 @@ class Views {
       if (overlaps_itself(out.region)) refuse(Code::overlap, out.argument);
       for (std::size_t j = 0; status_.ok() && j < used_; ++j) {
         const Item& other = items_[j];
-        if (j == i || (other.output && j > i)) continue;
+        if (other.output && j >= i) continue;  // pairs of outputs count once
         const bool in_place = std::any_of(allowed.begin(), allowed.end(), [&](const InPlace& pair) {
           return other.argument == pair.input && out.argument == pair.output &&
                  same_view(out.region, other.region);
