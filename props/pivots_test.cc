@@ -5,12 +5,15 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "../impl/src/readers.h"
 #include "../impl/src/sums.h"
 #include "arena.h"
+#include "numbers.h"
 #include "played.h"
 #include "players/players.h"
 
@@ -61,6 +64,39 @@ class Inside {
     return all;
   }
 
+  /// Holds the sample of every part to its own values: ones among NaN.
+  void expect_samples_of_their_parts() {
+    const std::int64_t channels = walk().channels, half = channels / 2;
+    for (std::int64_t i = 0; i < plan_.parts.segments; ++i) {
+      const detail::Part part = segment(i);
+      for (const auto& [c, end] : {std::pair{std::int64_t{0}, half}, std::pair{half, channels}}) {
+        place(std::vector<double>(static_cast<std::size_t>(walk().count * channels),
+                                  std::numeric_limits<double>::quiet_NaN()));
+        for (std::int64_t k = c; k < end; ++k) set(k, part.begin, part.end, 1);
+        std::vector<double> first(static_cast<std::size_t>(end - c));
+        double size = 0;
+        with_sums(part, [&](const auto& sums) { size = sample(sums, c, first); });
+        EXPECT_GT(size, 0);
+        EXPECT_LE(size, static_cast<double>(part.end - part.begin));
+        EXPECT_EQ(first, std::vector<double>(first.size(), size)) << i << ", " << c;
+      }
+    }
+  }
+
+  /// The moments of the first part.
+  std::vector<detail::Moments> moments(const std::vector<double>& x) {
+    place(x);
+    const detail::Part part = segment(0);
+    const auto channels = static_cast<std::size_t>(walk().channels);
+    std::vector<double> first(channels), second(channels), base(channels);
+    moment_sums(*kernels_, dtype_, walk(), part, memory_.data(), *room_,
+                {first.data(), second.data(), base.data()});
+    std::vector<detail::Moments> all;
+    for (std::size_t c = 0; c < channels; ++c)
+      all.push_back({static_cast<double>(part.end - part.begin), base[c], first[c], second[c]});
+    return all;
+  }
+
   /// Logical index of value `place` of a channel.
   [[nodiscard]] std::size_t logical(std::int64_t channel, std::int64_t place) const {
     const std::int64_t plane = shape_.plane();
@@ -101,30 +137,31 @@ class Inside {
     }
   }
 
-  /// Sums of the samples of a part, as a pivot is made of them, and their size.
+  /// Sums of the samples of channels from c on, as a pivot is made of them, and their size.
   template <class Sums>
-  double sample(const Sums& sums, std::vector<double>& first) {
+  double sample(const Sums& sums, std::int64_t c, std::vector<double>& first) {
     std::vector<double> second(first.size());
     // Pivots of all virtual channels.
     std::vector<double> zero(first.size() * static_cast<std::size_t>(sums.fold()));
-    return sums.sample(memory_.data(), 0, walk().channels, zero.data(), first.data(),
-                       second.data());
+    return sums.sample(memory_.data(), c, static_cast<std::int64_t>(first.size()), zero.data(),
+                       first.data(), second.data());
   }
 
-  /// Sets values [begin, end) of channel 0.
-  void set(std::int64_t begin, std::int64_t end, double value) {
+  /// Sets values [begin, end) of a channel.
+  void set(std::int64_t c, std::int64_t begin, std::int64_t end, double value) {
     detail::Cursor cursor(walk(), begin);
     for (; begin < end; ++begin, cursor.advance(1))
-      detail::store_element(dtype_, memory_.data(), cursor.offsets()[0], value);
+      detail::store_element(dtype_, memory_.data(),
+                            c * walk().channel_stride[0] + cursor.offsets()[0], value);
   }
 
   /// Halves [begin, end) of channel 0, where all else is 0, down to the values that a sample has.
   void mark(const detail::Part& part, std::int64_t begin, std::int64_t end,
             std::vector<bool>& found) {
-    set(begin, end, 1);
+    set(0, begin, end, 1);
     std::vector<double> first(static_cast<std::size_t>(walk().channels));
-    with_sums(part, [&](const auto& sums) { (void)sample(sums, first); });
-    set(begin, end, 0);
+    with_sums(part, [&](const auto& sums) { (void)sample(sums, 0, first); });
+    set(0, begin, end, 0);
     if (first[0] == 0) return;
     if (end - begin == 1) {
       found[static_cast<std::size_t>(begin)] = true;
@@ -140,7 +177,7 @@ class Inside {
     const std::int64_t width = walk().channels, fold = sums.fold();
     const auto virtual_width = static_cast<std::size_t>(width * fold);
     std::vector<double> first(virtual_width), second(virtual_width);
-    const double size = sample(sums, first);
+    const double size = sample(sums, 0, first);
     std::vector<double> base(static_cast<std::size_t>(width));
     std::vector<double> pivots(virtual_width);  // lanes of either type
     const truenorm::Dtype lane = detail::lane_of(dtype_);
@@ -234,6 +271,39 @@ TEST(Pivots, RowsAreReadAgain) {
 TEST(Pivots, FoldedRowsAreReadAgain) {
   EXPECT_GT(misses("tn1 n64c3s32x32 f32 run=TE | nhwc", Regime::rows, true), 0);
   (void)misses("tn1 n64c3s32x32 f64 run=TE | nhwc", Regime::rows, true);
+}
+
+TEST(Pivots, SamplesAreOfTheirPartAlone) {
+  for (const char* line : {"tn1 n40c6s7x7 f32 run=T | nchw", "tn1 n3000c3s7x7 f32 run=T | nchw",
+                           "tn1 n3c5s16 f32 run=T | nchw", "tn1 n70c4s5x5 f64 run=T | nchw",
+                           "tn1 n40000c2s2x2 f32 run=T | nchw", "tn1 n3c5s3x5 f32 run=T | nchw",
+                           "tn1 n1000c20 f32 run=T | nhwc", "tn1 n1000c20 f64 run=T | nhwc",
+                           "tn1 n5c20s3x3 f32 run=T | nhwc", "tn1 n1000c3 f32 run=T | nhwc"}) {
+    SCOPED_TRACE(line);
+    Inside(with_exec(line)).expect_samples_of_their_parts();
+  }
+}
+
+// Whole numbers, whose sums are exact, and a mean that lanes hold.
+TEST(Pivots, ChannelsOfFewValuesAreSummedAboutTheirOwnMean) {
+  for (const char* line : {"tn1 n1c5s16x16 f32 run=T | nchw", "tn1 n4c5s8x8 f32 run=T | nchw",
+                           "tn1 n4c5s8x8 f64 run=T | nchw", "tn1 n64c5s2x2 f32 run=T | nchw",
+                           "tn1 n64c17 f32 run=T | nhwc", "tn1 n64c17 f64 run=T | nhwc",
+                           "tn1 n4c64s4x4 f32 run=T | nhwc"}) {
+    SCOPED_TRACE(line);
+    const Case c = with_exec(line);
+    Inside inside(c);
+    std::vector<double> x(static_cast<std::size_t>(c.problem.shape.numel()));
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = 100 + static_cast<double>(mix(i) % 17);
+    const std::vector<detail::Moments> moments = inside.moments(x);
+    for (std::size_t k = 0; k < moments.size(); ++k) {
+      double sum = 0;
+      for (std::int64_t i = 0; i < inside.walk().count; ++i)
+        sum += x[inside.logical(static_cast<std::int64_t>(k), i)];
+      EXPECT_EQ(moments[k].base, sum / moments[k].count) << k;
+      EXPECT_EQ(moments[k].offset, 0) << k;
+    }
+  }
 }
 
 }  // namespace
