@@ -111,6 +111,21 @@ TEST(Fold, InPlaceIsTheSameAndNothingElseChanges) {
   EXPECT_FALSE(in_place.weight.bytes == weight);
 }
 
+// One bias for all channels, which is a weight as well.
+TEST(Fold, InputsMayShareMemory) {
+  FoldScene shared, apart;
+  shared.args.bias.data = shared.weight.bytes.data();
+  shared.args.bias.stride = 0;
+  const std::vector<double> first(6, apart.weight.values(1)[0]);
+  Memory copies(first, oracle::Dtype::f32);
+  apart.args.bias = copies.vector(6);
+  const Status status = fold(shared.norm, shared.args);
+  ASSERT_TRUE(status.ok()) << status.message();
+  ASSERT_TRUE(fold(apart.norm, apart.args).ok());
+  EXPECT_EQ(shared.folded_bias.values(6), apart.folded_bias.values(6));
+  EXPECT_EQ(shared.folded_weight.values(60), apart.folded_weight.values(60));
+}
+
 TEST(Fold, TakesALayerWithoutInputsOrOutputs) {
   FoldScene scene;
   scene.args.weight = scene.weight.tensor({0, 3, 5});

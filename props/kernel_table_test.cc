@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <string>
 #include <tuple>
@@ -180,7 +181,9 @@ std::string check_channels(const Target& t, bool rows, std::int64_t length, std:
         want[k].add(x[at], g[at], pivot[k], products);
       }
     std::vector<double> first(count, 7), second(count, 11);
-    Memory acc(t.lane(), std::vector<double>(2 * count * static_cast<std::size_t>(t.lanes()), 0));
+    // Groups add to what is there, rows take it for scratch.
+    const double old = rows ? std::numeric_limits<double>::quiet_NaN() : 0;
+    Memory acc(t.lane(), std::vector<double>(2 * count * static_cast<std::size_t>(t.lanes()), old));
     const Kernels& k = t.kernels;
     if (rows && products)
       k.row_products(px.data(), step, pg.data(), step, length, channels, pp.data(), acc.data(),
