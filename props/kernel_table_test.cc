@@ -317,6 +317,38 @@ TEST(KernelTable, TransformsAreOneFormulaCachedAndStreamed) {
   expect_complete(met, {"group_affine", "group_gradient", "row_affine", "row_gradient"});
 }
 
+/// "" or the first element of 16 bits that y = x*a is not right for, in lanes and left over.
+std::string check_elements(const Target& t, double a) {
+  constexpr std::int64_t kPatterns = 0x10000;
+  Memory x(t.dtype, kPatterns + 1, 1), y(t.dtype, kPatterns + 1, 1);
+  for (std::int64_t i = 0; i <= kPatterns; ++i)
+    x.set(static_cast<std::size_t>(i), from_pattern(t.dtype, static_cast<std::uint64_t>(i)));
+  Memory zero(t.lane(), {0.0}), factor(t.lane(), {a});
+  for (const std::int64_t length : {kPatterns, kPatterns + 1, std::int64_t{1}}) {
+    for (std::int64_t from = 0; from < kPatterns; from += length) {
+      auto* const px = static_cast<std::uint16_t*>(x.data()) + from;
+      auto* const py = static_cast<std::uint16_t*>(y.data()) + from;
+      t.kernels.group_affine(px, py, length, 1, zero.data(), factor.data(), zero.data(), {});
+      for (std::int64_t i = 0; i < length; ++i) {
+        const double value = load(t.dtype, px + i), got = load(t.dtype, py + i);
+        const double want = round_to(t.dtype, t.multiply_add(value, a, 0));
+        if (!(got == want) && !(std::isnan(got) && std::isnan(want)))
+          return t.words() + " " + std::to_string(value) + " times " + std::to_string(a) + " is " +
+                 std::to_string(got);
+      }
+    }
+  }
+  return {};
+}
+
+// Ties, subnormal numbers, what becomes one, what overflows, Inf and NaN.
+TEST(KernelTable, ElementsOf16BitsAreWidenedExactlyAndRoundedOnce) {
+  for (const Target& t : targets()) {
+    if (size_of(t.dtype) != 2) continue;
+    for (const double a : {1.0, 1.5, -3.0, 0x1p-9, 0x1.8p-20}) EXPECT_EQ(check_elements(t, a), "");
+  }
+}
+
 // ---- it can fail -------------------------------------------------------------------------------
 
 /// The kernels of f32 on the best set.
