@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
-#include "arena.h"
 #include "generators.h"
+#include "plans.h"
 
 namespace truenorm::detail {
 namespace {
@@ -21,20 +21,6 @@ using props::proves_nothing;
 using props::sampled_case;
 
 constexpr Machine kMachine{std::int64_t{1} << 20, std::int64_t{16} << 20};
-
-ConstTensor view(const Shape& shape, const std::array<std::int64_t, max_rank>& stride,
-                 Dtype dtype) {
-  ConstTensor t;
-  t.dtype = dtype;
-  t.rank = shape.rank();
-  t.size = {shape.n, shape.c, shape.s[0], shape.s[1], shape.s[2]};
-  t.stride = stride;
-  return t;
-}
-
-ConstTensor view(const Shape& shape, Layout layout, Dtype dtype) {
-  return view(shape, oracle::strides_of(layout, shape), dtype);
-}
 
 /// The plan of a training forward.
 Plan forward(const Shape& shape, Layout x, Layout y, Dtype dtype = Dtype::f32, int threads = 2) {
@@ -140,73 +126,6 @@ TEST(Plan, StoresAreStreamedBeyondTheCaches) {
                 Store::streamed);
     }
   }
-}
-
-/// A call: the views of its sums, of its sweep, or both.
-struct Call {
-  std::vector<ConstTensor> views;
-  std::size_t summed = 0, from = 0;  ///< sums: the first `summed`; sweep: from `from` on
-
-  [[nodiscard]] Plan plan(int threads, const Machine& machine) const {
-    const std::span<const ConstTensor> all(views);
-    return make_plan(all.first(summed), all.subspan(from), threads, machine);
-  }
-};
-
-/// Strides of a memory that holds the axes in any order, with gaps.
-std::array<std::int64_t, max_rank> any_strides(const Shape& shape) {
-  const int rank = shape.rank();
-  std::array<std::int64_t, max_rank> size{shape.n, shape.c, shape.s[0], shape.s[1], shape.s[2]};
-  std::array<std::int64_t, max_rank> stride{};
-  std::vector<std::size_t> axes;
-  for (int i = 0; i < rank; ++i) {
-    const auto at = static_cast<std::ptrdiff_t>(*rc::gen::inRange<std::size_t>(0, axes.size() + 1));
-    axes.insert(axes.begin() + at, static_cast<std::size_t>(i));
-  }
-  std::int64_t next = 1;
-  for (const std::size_t axis : axes) {
-    stride[axis] = next;
-    next = next * size[axis] + *rc::gen::element<std::int64_t>(0, 0, 0, 1, 5);
-  }
-  return stride;
-}
-
-/// A forward, an evaluation or a backward over sampled sizes, in sampled layouts or any others.
-std::optional<Call> any_call(const Case& c) {
-  const Shape& shape = c.problem.shape;
-  if (shape.numel() == 0) return std::nullopt;
-  const auto dtype = *rc::gen::element(Dtype::f32, Dtype::f64, Dtype::bf16);
-  const oracle::Exec exec = c.exec.value_or(oracle::Exec{});
-  const bool known = *rc::gen::arbitrary<bool>();
-  const auto next = [&](Layout layout) {
-    return known ? view(shape, layout, dtype) : view(shape, any_strides(shape), dtype);
-  };
-  Call call;
-  switch (*rc::gen::inRange(0, 5)) {
-    case 0:
-      call = {{next(exec.x), next(exec.y)}, 0, 0};
-      break;
-    case 1:
-      call = {{next(exec.x), next(exec.dy)}, 2, 2};
-      break;
-    case 2:
-      call = {{next(exec.x), next(exec.dy), next(exec.dx)}, 2, 0};
-      break;
-    default:
-      call = {{next(exec.x), next(exec.y)}, 1, 0};
-      break;
-  }
-  const bool same = *rc::gen::arbitrary<bool>();
-  for (ConstTensor& t : call.views)
-    if (same) t.stride = call.views[0].stride;
-  return call;
-}
-
-int any_threads() { return *rc::gen::inRange(1, 65); }
-
-Machine any_machine() {
-  return {std::int64_t{1} << *rc::gen::inRange(10, 24),
-          *rc::gen::element<std::int64_t>(0, 1, 64) * 65536};
 }
 
 /// How often each value of each channel is met.
