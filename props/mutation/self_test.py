@@ -1,7 +1,9 @@
 """Tests of points.py, on a snippet with every trap and on the sources themselves."""
+import re
 from collections import Counter
 
 from points import KINDS, mutated, points_of, sample, tokens
+from switches import switchable, switched, with_switches
 
 SNIPPET = '''
 // a + b; comments are left alone
@@ -74,6 +76,17 @@ def check(sources):
     expect(chosen == sample(points[::-1], 200, 1), 'a sample depends on the order of its points')
     for p in chosen:
         expect(one_token_differs(sources[p.file], p), f'more than one token differs: {p.id}')
+
+    behind_switches = switchable(points, sources)
+    expect(len(behind_switches) > 0.8 * len(points), f'only {len(behind_switches)} with a switch')
+    for k, p in enumerate(behind_switches):
+        text, struct = switched(p, k)
+        expect(str(k) in text and f'Switch<{k}>' in struct, f'no switch: {p.id}')
+    out = with_switches(sources, behind_switches)
+    for file in {p.file for p in behind_switches}:
+        numbers = sum(p.file == file for p in behind_switches)
+        found = len(re.findall(r'\b(?:At|Call)\d+', out[file]))
+        expect(found >= numbers, f'{found} of {numbers} switches in {file}')
 
     for text in wrong:
         print(f'mutate --self-test: {text}')
