@@ -2,13 +2,14 @@
 // were alone, to the same bits on every instruction set; and it is called doubtful or careful exactly
 // where its lanes cannot hold what they would have to.
 #include <gtest/gtest.h>
-#include <truenorm/context.h>
+#include <truenorm/functional.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "../impl/src/kernels.h"
 #include "../impl/src/scalar.h"
@@ -197,6 +198,40 @@ TEST(Coefficients, AreCarefulWhereLanesCannotHoldThem) {
                  held(b.b[i], range, range.most));
       });
     }
+  }
+}
+
+// Nothing but its own values decides how a channel is computed.
+TEST(Coefficients, AChannelOfACallHasTheBitsThatItHasAlone) {
+  constexpr std::int64_t kChannels = 5;
+  Context context(1);
+  for (const std::int64_t length : {16, 40, 1000, 1024, 5000}) {
+    const auto size = static_cast<std::size_t>(length * kChannels);
+    std::vector<float> x(size), dy(size), y(size), dx(size), y_alone(size), dx_alone(size);
+    std::array<double, kChannels> mean{}, invstd{};
+    for (std::size_t i = 0; i < size; ++i) {
+      x[i] = static_cast<float>(oracle::unit_interval(oracle::mix(i)));
+      dy[i] = static_cast<float>(oracle::unit_interval(oracle::mix(i + size)));
+    }
+    const auto call = [&](std::int64_t c, std::int64_t channels, float* to_y, float* to_dx) {
+      const auto at = [&](float* p) {
+        return contiguous(p + c * length, Dtype::f32, {1, channels, length});
+      };
+      const Vector of_mean{&mean[static_cast<std::size_t>(c)], Dtype::f64, channels, 1},
+          of_invstd{&invstd[static_cast<std::size_t>(c)], Dtype::f64, channels, 1};
+      ForwardTraining forward;
+      forward.x = at(x.data()), forward.y = at(to_y);
+      forward.save_mean = of_mean, forward.save_invstd = of_invstd;
+      ASSERT_TRUE(forward_training(context, forward).ok());
+      BackwardTraining backward;
+      backward.x = at(x.data()), backward.dy = at(dy.data()), backward.dx = at(to_dx);
+      backward.save_mean = of_mean, backward.save_invstd = of_invstd;
+      ASSERT_TRUE(backward_training(context, backward).ok());
+    };
+    call(0, kChannels, y.data(), dx.data());
+    for (std::int64_t c = 0; c < kChannels; ++c) call(c, 1, y_alone.data(), dx_alone.data());
+    EXPECT_EQ(y, y_alone) << length;
+    EXPECT_EQ(dx, dx_alone) << length;
   }
 }
 
