@@ -47,17 +47,26 @@ std::vector<oracle::Case> seed_cases(const fs::path& corpus_folder, const fs::pa
   return all;
 }
 
+std::vector<std::string> seeds_of(const Target& target, const std::vector<oracle::Case>& cases,
+                                  const fs::path& corpus_folder) {
+  std::vector<std::string> seeds;
+  if (target.input != Target::Input::raw)
+    for (const oracle::Case& c : cases) seeds.push_back(bytes_of(target, c));
+  for (const fs::path& file : files_of(corpus_folder / "seeds" / target.name))
+    seeds.push_back(read_bytes(file));
+  return seeds;
+}
+
 std::size_t write_seeds(const Target& target, const Folder& folder,
-                        const std::vector<oracle::Case>& cases) {
+                        const std::vector<std::string>& seeds) {
   const fs::path corpus = folder.corpus(target.name), memory = folder.seeded(target.name);
   fs::create_directories(corpus);
   fs::create_directories(memory.parent_path());
-  if (target.input == Target::Input::raw) return 0;
   // Without inputs there is nothing to go on from.
   std::string known = files_of(corpus).empty() ? std::string() : read_bytes(memory);
   std::size_t count = 0;
-  for (const oracle::Case& c : cases) {
-    const std::string bytes = bytes_of(target, c), name = digest(bytes);
+  for (const std::string& bytes : seeds) {
+    const std::string name = digest(bytes);
     if (known.find(name) != known.npos) continue;
     fuzz::write_whole((corpus / ("seed-" + name)).string(), bytes);
     known += name + '\n';

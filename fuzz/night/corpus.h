@@ -16,9 +16,14 @@ namespace truenorm::night {
 std::vector<oracle::Case> seed_cases(const std::filesystem::path& corpus_folder,
                                      const std::filesystem::path& found);
 
-/// Writes the cases as inputs of the target, each once in the life of the folder: a seed that a merge
-/// found of no use stays away, and what is committed later is brought in. Returns how many.
-std::size_t write_seeds(const Target&, const Folder&, const std::vector<oracle::Case>&);
+/// The inputs that a target begins with: the cases in its form, and what is committed for it alone in
+/// `corpus_folder`/seeds/TARGET.
+std::vector<std::string> seeds_of(const Target&, const std::vector<oracle::Case>&,
+                                  const std::filesystem::path& corpus_folder);
+
+/// Writes them to the target's corpus, each once in the life of the folder: a seed that a merge found
+/// of no use stays away, and what is committed later is brought in. Returns how many.
+std::size_t write_seeds(const Target&, const Folder&, const std::vector<std::string>& seeds);
 
 /// An input and when it came.
 struct Input {

@@ -260,16 +260,22 @@ TEST_F(Night, SeedsAreInputsThatMeanTheirCases) {
   const fs::path cases = folder_.root / "cases";
   write(cases / "a.cases", "tn1 n2c1 f32 run=T | nhwc\n# words\ntn1 n3c1 f32 run=TB\n");
   write(cases / "found.cases", "tn1 n4c1 f32 run=E | nchw\n");
-  const auto seeds = seed_cases(cases, cases / "none");
-  ASSERT_EQ(seeds.size(), 3u);
+  write(cases / "seeds" / "api_fuzz" / "one", "1");
+  const auto lines_read = seed_cases(cases, cases / "none");
   const Target& target = *target_named("case_fuzz");
+  const auto seeds = seeds_of(target, lines_read, cases);
+  ASSERT_EQ(seeds.size(), 3u);
+  EXPECT_EQ(seeds_of(*target_named("api_fuzz"), lines_read, cases),
+            (std::vector<std::string>{"1"}));
+  EXPECT_EQ(seeds_of(*target_named("text_fuzz"), lines_read, cases).front(),
+            print(lines_read.front()));
   EXPECT_EQ(write_seeds(target, folder_, seeds), 3u);
   std::multiset<std::string> lines, wanted;
   for (const fs::path& file : files_of(folder_.corpus(target.name))) {
     const std::string bytes = read_bytes(file);
     lines.insert(print(oracle::decode(std::vector<std::uint8_t>(bytes.begin(), bytes.end()))));
   }
-  for (const oracle::Case& c : seeds) wanted.insert(print(c));
+  for (const oracle::Case& c : lines_read) wanted.insert(print(c));
   EXPECT_EQ(lines, wanted);
 
   // One that a merge has left out stays away, as long as there is another.

@@ -108,7 +108,7 @@ void Runner::recover() {
 void Runner::seed() {
   const auto cases = seed_cases(options_.cases, folder_.found_cases());
   for (Life& life : lives_) {
-    write_seeds(*life.target, folder_, cases);
+    write_seeds(*life.target, folder_, seeds_of(*life.target, cases, options_.cases));
     // What a run before this one has left is small enough.
     if (life.before > 0) life.state.merged = files_of(folder_.corpus(life.target->name)).size();
   }

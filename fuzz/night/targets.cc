@@ -29,6 +29,15 @@ bool suits(const Target& target, const std::string& subject) {
 
 bool runnable(const fs::path& program) { return access(program.c_str(), X_OK) == 0; }
 
+/// TARGET.dict and TARGET.options lie beside the program where it was packed, else beside its source.
+fs::path accompanying(const fs::path& program, const char* extension) {
+  const std::string name = program.filename().string() + extension;
+  std::error_code ignored;
+  for (const fs::path& folder : {program.parent_path(), fs::path(TRUENORM_FUZZ_DIR)})
+    if (fs::exists(folder / name, ignored)) return folder / name;
+  return {};
+}
+
 std::vector<std::string> parts(const std::string& list, char between) {
   std::vector<std::string> all;
   for (std::size_t begin = 0; begin <= list.size();) {
@@ -172,11 +181,10 @@ std::vector<std::string> command_of(const Target& target, const Way& way, const 
                                     const std::string& subject, const Limits& limits) {
   const fs::path program = builds.program(way.build, target);
   std::vector<std::string> words{program.string()};
-  std::error_code ignored;
-  if (const std::string dictionary = program.string() + ".dict"; fs::exists(dictionary, ignored))
-    words.push_back("-dict=" + dictionary);
+  if (const fs::path dictionary = accompanying(program, ".dict"); !dictionary.empty())
+    words.push_back("-dict=" + dictionary.string());
   // "[libfuzzer]", then lines "name = value".
-  std::ifstream options(program.string() + ".options");
+  std::ifstream options(accompanying(program, ".options"));
   bool ours = false;
   for (std::string line; std::getline(options, line);) {
     std::erase_if(line, [](char c) { return c == ' ' || c == '\t' || c == '\r'; });

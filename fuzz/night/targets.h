@@ -65,8 +65,8 @@ std::vector<const Target*> chosen_targets(const std::string& list, const std::st
 /// every other instruction set of this machine.
 std::vector<Way> replays_of(const Target&, const std::string& subject, const Builds&);
 
-/// The command that runs a target, without what it is to run: the engine's options that lie beside
-/// the program (TARGET.dict, TARGET.options), its limits, and who is judged.
+/// The command that runs a target, without what it is to run: the engine's options that go with it
+/// (TARGET.dict, TARGET.options), its limits, and who is judged.
 struct Limits {
   unsigned seconds_a_case = 10;
   unsigned megabytes = 2048;
