@@ -10,22 +10,25 @@ build=$WORK/truenorm
 bin=$build/bin
 
 case $SANITIZER in
-  # libstdc++'s own templates are compiled here, where MemorySanitizer sees them; libc++ has no such.
-  memory) export CXXFLAGS="$CXXFLAGS -D_GLIBCXX_EXTERN_TEMPLATE=0" ;;
+  # For libstdc++; an instrumented libc++ needs neither.
+  memory)
+    CXXFLAGS+=" -D_GLIBCXX_EXTERN_TEMPLATE=0 -fsanitize-ignorelist=$root/cmake/msan.ignore"
+    ;;
   # Data are hashes, which wrap on purpose, at every value.
-  undefined) export CXXFLAGS="$CXXFLAGS -fno-sanitize=unsigned-integer-overflow" ;;
+  undefined) CXXFLAGS+=" -fno-sanitize=unsigned-integer-overflow" ;;
 esac
+export CXXFLAGS
 cmake -S "$root" -B "$build" -G Ninja -D CMAKE_BUILD_TYPE=None \
   -D TRUENORM_FUZZ_ENGINE="$LIB_FUZZING_ENGINE" -D TRUENORM_FUZZ_ONLY=ON -D TRUENORM_OPENMP=OFF \
   -D TRUENORM_INSTALL=OFF -D CMAKE_BUILD_WITH_INSTALL_RPATH=ON -D CMAKE_INSTALL_RPATH='$ORIGIN/lib'
 export LLVM_PROFILE_FILE=/dev/null # what the coverage build's own programs do is no coverage
 cmake --build "$build" --target fuzzers fuzz_seeds ${JOBS:+-j "$JOBS"}
 
-# seeds_of TARGET: the form of its seeds; none where an input is no case.
+# seeds_of TARGET: the folder of its seeds
 seeds_of() {
   case $1 in
-    case_fuzz | sequence_fuzz) echo bytes ;;
-    text_fuzz) echo text ;;
+    text_fuzz) echo "$build/seeds/text" ;;
+    *) [[ -d $root/corpus/seeds/$1 ]] && echo "$root/corpus/seeds/$1" || echo "$build/seeds/bytes" ;;
   esac
 }
 
@@ -39,8 +42,7 @@ for program in "$bin"/*_fuzz; do
   for file in "$root/fuzz/$target".{options,dict}; do
     [[ ! -e $file ]] || cp "$file" "$OUT/"
   done
-  form=$(seeds_of "$target")
-  [[ ! $form ]] || (cd "$build/seeds/$form" && zip -q -r "$OUT/${target}_seed_corpus.zip" .)
+  (cd "$(seeds_of "$target")" && zip -q -r "$OUT/${target}_seed_corpus.zip" .)
   # The machines that run targets have the C library and no more.
   ldd "$program" | awk '$2 == "=>" && $3 ~ /^\// {print $3}' |
     { grep -vE '/lib(c|m|dl|rt|pthread|resolv)\.so' || true; } | xargs -r cp -L -t "$OUT/lib"

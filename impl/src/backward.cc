@@ -147,8 +147,18 @@ class Backward {
     }
   }
 
+  /// Kernels compute whole vectors. The channels behind the last one get what raises no doubt, so
+  /// that nothing is decided by memory that nobody wrote.
+  static void pad(std::int64_t count, BackwardBlock& k) noexcept {
+    for (std::int64_t i = count; i % virtual_lanes(Dtype::f64) != 0; ++i) {
+      k.mean[i] = k.sum[i] = 0;
+      k.dot[i] = k.invstd[i] = k.weight[i] = 1;
+    }
+  }
+
   void finish_block(std::int64_t c, std::int64_t count, BackwardBlock& k,
                     ThreadRoom& room) const noexcept {
+    pad(count, k);
     std::copy_n(k_.mean + c, count, k.mean);
     std::copy_n(k_.invstd + c, count, k.invstd);
     if (wants_sums_) merge(c, count, k, room);

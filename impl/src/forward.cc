@@ -166,8 +166,18 @@ class Forward {
     store_column(running, c, count, next);
   }
 
+  /// Kernels compute whole vectors. The channels behind the last one get what raises no doubt, so
+  /// that nothing is decided by memory that nobody wrote.
+  static void pad(std::int64_t count, ForwardBlock& k) noexcept {
+    for (std::int64_t i = count; i % virtual_lanes(Dtype::f64) != 0; ++i) {
+      k.base[i] = k.offset[i] = k.mean[i] = k.rest[i] = k.bias[i] = 0;
+      k.m2[i] = k.var[i] = k.weight[i] = 1;
+    }
+  }
+
   void finish_block(std::int64_t c, std::int64_t count, ForwardBlock& k,
                     ThreadRoom& room) const noexcept {
+    pad(count, k);
     if (job_.batch) {
       batch_statistics(c, count, k, room);
     } else {
