@@ -41,7 +41,8 @@ extern "C" std::uint64_t truenorm_fuzz_judged() { return target()->judged(); }
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
                                                std::size_t capacity, unsigned seed) {
-  return truenorm::fuzz::mutate_bytes(data, size, capacity, seed, target()->bounds());
+  return truenorm::fuzz::mutate_bytes(data, size, capacity, seed, target()->bounds(),
+                                      target()->peaks(seed));
 }
 
 extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* a, std::size_t a_size,

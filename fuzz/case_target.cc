@@ -49,12 +49,13 @@ void CaseTarget::run(Bytes input) {
   if (options_.threads != 0) c.exec->threads = options_.threads;
   if (work_of(c.problem) <= bounds_.work) {
     const Inputs inputs = make_inputs(c);
-    for (const Judged& player : players_) judge(player, c, inputs, input);
+    for (std::size_t i = 0; i < players_.size(); ++i) judge(i, c, inputs, input);
   }
   tell_status();
 }
 
-void CaseTarget::judge(const Judged& judged, const Case& c, const Inputs& inputs, Bytes input) {
+void CaseTarget::judge(std::size_t index, const Case& c, const Inputs& inputs, Bytes input) {
+  const Judged& judged = players_[index];
   Player& player = *judged.player;
   if (!player.unsupported(c.problem, *c.exec).empty()) return;
   ++judged_;
@@ -62,8 +63,9 @@ void CaseTarget::judge(const Judged& judged, const Case& c, const Inputs& inputs
   if (trace.outcome == Outcome::played)
     answer(c.problem, inputs, player.contract(c.problem, *c.exec), answer_);
   const Verdict v = oracle::judge(trace, answer_);  // the answer counts where it was played
-  if (options_.feedback) mark_scores(c, v);
-  worst_.add(c, v);
+  passed_ += v.result == Result::pass;
+  if (options_.feedback) mark_scores(index, c, v);
+  peaks_[index].add(c, v);
   if (!against(v)) return;
   if (judged.known && judged.known(c, v)) {
     ++known_;
@@ -81,15 +83,16 @@ void CaseTarget::tell_status() {
   told_ = now;
   nlohmann::ordered_json worst = nlohmann::ordered_json::object();
   for (std::size_t o = 0; o < kOutputs; ++o) {
-    const Worst::Peak& peak = worst_.peaks()[o];
+    const Output output = static_cast<Output>(o);
+    const Peaks::Peak& peak = peaks_.front().highest(output);
     if (peak.score >= 0)
-      worst[std::string(name(static_cast<Output>(o)))] = {{"score", peak.score},
-                                                          {"case", print(peak.value)}};
+      worst[std::string(name(output))] = {{"score", peak.score}, {"case", print(peak.value)}};
   }
   const nlohmann::ordered_json json{{"target", name_},
                                     {"subject", options_.subject},
                                     {"executions", executions_},
                                     {"judged", judged_},
+                                    {"passed", passed_},
                                     {"known", known_},
                                     {"findings", findings_.count()},
                                     {"worst", worst}};

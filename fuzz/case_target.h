@@ -1,6 +1,7 @@
 // What the targets over cases share: bytes to a case, the case to every player, each judged.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -24,14 +25,19 @@ struct Judged {
 
 class CaseTarget {
  public:
+  /// At most kPlayers; the first is the one that the status tells of.
   CaseTarget(std::string name, const Bounds&, const Options&, std::vector<Judged>);
 
   void run(Bytes input);
   const Bounds& bounds() const { return bounds_; }
+  /// To climb on from; null where coverage alone guides.
+  const Peaks* peaks(unsigned draw) const {
+    return options_.feedback ? &peaks_[draw % players_.size()] : nullptr;
+  }
   std::uint64_t judged() const { return judged_; }
 
  private:
-  void judge(const Judged&, const oracle::Case&, const oracle::Inputs&, Bytes input);
+  void judge(std::size_t player, const oracle::Case&, const oracle::Inputs&, Bytes input);
   void tell_status();
 
   std::string name_;
@@ -39,9 +45,9 @@ class CaseTarget {
   Options options_;
   std::vector<Judged> players_;
   Findings findings_;
-  Worst worst_;
+  std::array<Peaks, kPlayers> peaks_;
   oracle::Answer answer_;  // of the case at hand: its memory is used again
-  std::uint64_t executions_ = 0, judged_ = 0, known_ = 0;
+  std::uint64_t executions_ = 0, judged_ = 0, passed_ = 0, known_ = 0;
   std::chrono::steady_clock::time_point told_{};
 };
 

@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <vector>
 
 namespace truenorm::fuzz {
 namespace {
 
 constexpr int kOctaves = 12, kSteps = 4;  // buckets a power of two
 constexpr std::size_t kBuckets = kOctaves * kSteps + 2;
-constexpr std::size_t kCounters = oracle::kDtypePairs.size() * oracle::kOutputs * kBuckets;
+constexpr std::size_t kCounters =
+    kPlayers * oracle::kDtypePairs.size() * oracle::kOutputs * kBuckets;
 
 // libFuzzer finds its extra counters by the section's name and clears them before each input.
 __attribute__((section("__libfuzzer_extra_counters"), used)) std::uint8_t counters[kCounters];
@@ -29,17 +31,38 @@ std::size_t dtype_index(const oracle::Problem& p) {
 
 }  // namespace
 
-void mark_scores(const oracle::Case& c, const oracle::Verdict& v) {
-  const std::size_t dtype = dtype_index(c.problem);
+void mark_scores(std::size_t player, const oracle::Case& c, const oracle::Verdict& v) {
+  const std::size_t row = player * oracle::kDtypePairs.size() + dtype_index(c.problem);
   for (std::size_t o = 0; o < oracle::kOutputs; ++o)
     if (v.scores[o] >= 0)
-      counters[(dtype * oracle::kOutputs + o) * kBuckets + bucket(v.scores[o])] = 1;
+      counters[(row * oracle::kOutputs + o) * kBuckets + bucket(v.scores[o])] = 1;
 }
 
-void Worst::add(const oracle::Case& c, const oracle::Verdict& v) {
+void Peaks::add(const oracle::Case& c, const oracle::Verdict& v) {
   if (v.result != oracle::Result::pass) return;
-  for (std::size_t o = 0; o < oracle::kOutputs; ++o)
-    if (v.scores[o] > peaks_[o].score) peaks_[o] = {v.scores[o], c};
+  for (std::size_t o = 0; o < oracle::kOutputs; ++o) {
+    Peak& peak = peaks_[dtype_index(c.problem)][o];
+    if (v.scores[o] <= peak.score) continue;
+    if (peak.score < 0 || bucket(v.scores[o]) > bucket(peak.score)) risen_ = &peak;
+    peak = {v.scores[o], c};
+  }
+}
+
+const Peaks::Peak& Peaks::highest(oracle::Output output) const {
+  const auto o = static_cast<std::size_t>(output);
+  return (*std::max_element(peaks_.begin(), peaks_.end(), [o](const auto& a, const auto& b) {
+    return a[o].score < b[o].score;
+  }))[o];
+}
+
+const oracle::Case* Peaks::draw(oracle::Dice& dice) const {
+  if (dice.below(2) == 0 && risen_ != nullptr) return &risen_->value;
+  std::vector<const Peak*> open;
+  for (const auto& outputs : peaks_)
+    for (const Peak& peak : outputs)
+      if (peak.score >= 0 && bucket(peak.score) < kBuckets - 2) open.push_back(&peak);
+  if (open.empty()) return nullptr;
+  return &open[static_cast<std::size_t>(dice.below(static_cast<std::int64_t>(open.size())))]->value;
 }
 
 }  // namespace truenorm::fuzz

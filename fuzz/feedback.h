@@ -1,4 +1,5 @@
-// How near each output has come to its bound: told to the engine as coverage, and to people.
+// How near each output has come to its bound: told to the engine as coverage, climbed on from by the
+// mutator, and told to people.
 #pragma once
 
 #include <array>
@@ -7,27 +8,36 @@
 
 #include "answer.h"
 #include "case.h"
+#include "dice.h"
 #include "judge.h"
 
 namespace truenorm::fuzz {
 
-/// Marks the counters that libFuzzer reads beside the edges of the code: for each output and pair
-/// of dtypes the bucket of the score, in steps of a quarter of a power of two. An input that marks
-/// a new one is kept. Scores under 2^-12 are one bucket; 1 and above, which no pass has, another.
-void mark_scores(const oracle::Case&, const oracle::Verdict&);
+inline constexpr std::size_t kPlayers = 2;  // that one process judges, at most
 
-/// The highest score of a pass by output, and the case that has it.
-class Worst {
+/// Marks the counters that libFuzzer reads beside the edges of the code: for each player, output and
+/// pair of dtypes the bucket of the score, in steps of a quarter of a power of two. An input that
+/// marks a new one is kept. Scores under 2^-12 are one bucket; 1 and above, which no pass has,
+/// another.
+void mark_scores(std::size_t player, const oracle::Case&, const oracle::Verdict&);
+
+/// The highest score of a pass by output and pair of dtypes, and the case that has it.
+class Peaks {
  public:
   struct Peak {
     double score = -1;  // none yet
     oracle::Case value;
   };
   void add(const oracle::Case&, const oracle::Verdict&);
-  const std::array<Peak, oracle::kOutputs>& peaks() const { return peaks_; }
+  /// Of all dtypes.
+  const Peak& highest(oracle::Output) const;
+  /// One to climb on from: as often as not the one that last rose by a bucket, else any that has a
+  /// bucket to rise by. Null where there is none.
+  const oracle::Case* draw(oracle::Dice&) const;
 
  private:
-  std::array<Peak, oracle::kOutputs> peaks_;
+  std::array<std::array<Peak, oracle::kOutputs>, oracle::kDtypePairs.size()> peaks_;
+  const Peak* risen_ = nullptr;
 };
 
 }  // namespace truenorm::fuzz

@@ -100,10 +100,10 @@ void nudge_size(Case& c, Dice& dice) {
   }
 }
 
-/// Another number of about the same or quite another size.
+/// Another number: a little beside it, of about the same or quite another size.
 double nudge(double value, Dice& dice) {
   constexpr double kInf = HUGE_VAL;
-  switch (dice.below(7)) {
+  switch (dice.below(10)) {
     case 0:
       return value * 2;
     case 1:
@@ -116,8 +116,12 @@ double nudge(double value, Dice& dice) {
       return std::ldexp(value, static_cast<int>(dice.between(-40, 40)));
     case 5:
       return std::ldexp(1.0, static_cast<int>(dice.between(-160, 160)));
-    default:
+    case 6:
       return static_cast<double>(dice.between(-3, 3));
+    default: {
+      const double part = std::ldexp(value, -static_cast<int>(dice.between(1, 52)));
+      return dice.below(2) == 0 ? value + part : value - part;
+    }
   }
 }
 
@@ -125,7 +129,7 @@ double nudge(double value, Dice& dice) {
 void nudge_data(Case& c, Dice& dice) {
   Problem& p = c.problem;
   const std::array<Dist*, 6> all{&p.x, &p.dy, &p.w, &p.b, &p.rm, &p.rv};
-  Dist& dist = *all[dice.per_mille(600) ? 0 : index_below(dice, all.size())];
+  Dist& dist = *all[dice.per_mille(350) ? 0 : index_below(dice, all.size())];
   const double ratio = std::pow(10.0, static_cast<double>(dice.between(0, 32)) / 4);
   switch (dice.below(5)) {
     case 0:
@@ -209,8 +213,8 @@ Case decode(Bytes bytes, const Bounds& bounds) {
   return c;
 }
 
-Case mutate(Case c, Dice& dice, const Bounds& bounds) {
-  switch (dice.pick<int>({{30, 0}, {15, 1}, {25, 2}, {20, 3}, {5, 4}, {5, 5}})) {
+Case mutate(Case c, Dice& dice, const Bounds& bounds, bool far) {
+  switch (dice.pick<int>({{far ? 30 : 0, 0}, {15, 1}, {25, 2}, {20, 3}, {5, 4}, {5, 5}})) {
     case 0:
       kFields[index_below(dice, kFields.size())](c, fresh(dice));
       break;
@@ -248,12 +252,13 @@ Case cross(const Case& a, const Case& b, Dice& dice, const Bounds& bounds) {
 }
 
 std::size_t mutate_bytes(std::uint8_t* data, std::size_t size, std::size_t capacity, unsigned seed,
-                         const Bounds& bounds) {
+                         const Bounds& bounds, const Peaks* peaks) {
   Dice dice(seed, size);
-  if (LLVMFuzzerMutate != nullptr && dice.below(4) == 0)
+  const Case* peak = peaks != nullptr && dice.below(3) == 0 ? peaks->draw(dice) : nullptr;
+  if (peak == nullptr && LLVMFuzzerMutate != nullptr && dice.below(4) == 0)
     return LLVMFuzzerMutate(data, size, capacity);
-  Case c = decode({data, size}, bounds);
-  do c = mutate(std::move(c), dice, bounds);
+  Case c = peak != nullptr ? *peak : decode({data, size}, bounds);
+  do c = mutate(std::move(c), dice, bounds, peak == nullptr);
   while (dice.below(3) == 0);
   const std::size_t written = put(c, data, capacity);
   return written != 0 ? written : size;

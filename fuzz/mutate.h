@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "case.h"
 #include "dice.h"
+#include "feedback.h"
 #include "finding.h"
 
 namespace truenorm::fuzz {
@@ -18,21 +20,30 @@ struct Bounds {
   int threads = 1;  // 1: coverage depends on the input alone
 };
 
+/// Those of a target for one subject. Truenorm's own threads race for coverage, and its answers do
+/// not depend on them; what others do on several threads is to be seen.
+inline Bounds bounds_for(Bounds bounds, std::string_view subject) {
+  if (subject != "truenorm") bounds.threads = 4;
+  return bounds;
+}
+
 /// Those of sequence_fuzz; the other targets over cases have the default ones.
 inline constexpr Bounds kSequenceBounds{.elements = 64, .work = 30 * 64, .steps = 30, .threads = 1};
 
 /// The valid case nearest to the bytes; it has an Exec.
 oracle::Case decode(Bytes, const Bounds&);
 
-/// One change: a field from a freshly sampled case, or a nudge to sizes, data, program or Exec.
-oracle::Case mutate(oracle::Case, oracle::Dice&, const Bounds&);
+/// One change: a nudge to sizes, data, program or numbers, or, if it may go far, a field from a
+/// freshly sampled case.
+oracle::Case mutate(oracle::Case, oracle::Dice&, const Bounds&, bool far = true);
 
 /// Each field from either parent; the program is the beginning of one and the end of the other.
 oracle::Case cross(const oracle::Case&, const oracle::Case&, oracle::Dice&, const Bounds&);
 
-/// libFuzzer's custom mutator and cross-over over bytes: one mutation in four is its own.
+/// libFuzzer's custom mutator and cross-over over bytes. One mutation in three is of a peak, where
+/// there are some, and then no far one; of the others one in four is libFuzzer's own.
 std::size_t mutate_bytes(std::uint8_t* data, std::size_t size, std::size_t capacity, unsigned seed,
-                         const Bounds&);
+                         const Bounds&, const Peaks* = nullptr);
 std::size_t cross_bytes(Bytes a, Bytes b, std::uint8_t* out, std::size_t capacity, unsigned seed,
                         const Bounds&);
 

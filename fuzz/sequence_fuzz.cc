@@ -2,5 +2,6 @@
 #include "case_target.h"
 
 truenorm::fuzz::CaseTarget truenorm::fuzz::make_target(const Options& options) {
-  return {"sequence_fuzz", kSequenceBounds, options, subject_alone(options)};
+  return {"sequence_fuzz", bounds_for(kSequenceBounds, options.subject), options,
+          subject_alone(options)};
 }

@@ -333,7 +333,7 @@ std::string Arena::harm_after_refusal() const {
   return {};
 }
 
-std::vector<double> Arena::read(const Placed& p) const {
+std::vector<double> Arena::read(const Placed& p) {
   std::vector<double> values(static_cast<std::size_t>(p.count));
   // Any NaN is read as one and the same: the poison must not come back as the next call's input.
   const auto put = [&](std::int64_t i, double v) {

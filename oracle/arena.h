@@ -73,7 +73,7 @@ class Arena {
   std::string harm_after_refusal() const;
 
   /// The elements in logical order.
-  std::vector<double> read(const Placed&) const;
+  static std::vector<double> read(const Placed&);
 
  private:
   struct Block {  // reusable memory

@@ -33,6 +33,7 @@ struct Contract {
   double mean_unit = 0;
   double mean_floor = 0;   // absolute error of that rounding where it underflows
   double var_unit = 0;     // relative error of the biased variance beyond its sum: division, stores
+  double var_floor = 0;    // absolute error of those where they underflow
   double invstd_unit = 0;  // relative error of 1/sqrt(var + eps) beyond that of var
   double eval_invstd_unit = 0;  // the same in evaluation, from the running variance
   double eps_unit = 0;          // eps rounded to the arithmetic's precision

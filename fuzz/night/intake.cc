@@ -67,7 +67,7 @@ Finding finding_of(const Death& death, const Target& target, const std::string& 
   f.detail = death.detail;
   f.input = input;
   if (!target.cases()) return f;
-  const oracle::Case c = fuzz::decode(as_bytes(input), target.bounds);
+  const oracle::Case c = fuzz::decode(as_bytes(input), fuzz::bounds_for(target.bounds, subject));
   f.line = print(c);
   f.kernel = kernel_of(c);
   return f;

@@ -30,7 +30,8 @@ int run_reproduce(const AskedOptions& o) {
   fmt::print("{}\n", asked.target->name);
   std::string line;
   if (asked.target->cases()) {
-    line = print(fuzz::decode(as_bytes(asked.input), asked.target->bounds));
+    line = print(
+        fuzz::decode(as_bytes(asked.input), fuzz::bounds_for(asked.target->bounds, o.subject)));
     fmt::print("{}\n", line);
   }
   bool played = false, against = false;

@@ -12,6 +12,7 @@ namespace truenorm::night {
 void add_night(CLI::App&, int& status);
 void add_minimize(CLI::App&, int& status);
 void add_reproduce(CLI::App&, int& status);
+void add_power(CLI::App&, int& status);
 
 /// Where a night is kept if nothing else is said.
 inline constexpr const char* kFolder = "fuzz-out";

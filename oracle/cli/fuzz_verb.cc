@@ -13,9 +13,7 @@
 #include "verbs.h"
 
 namespace truenorm::oracle::cli {
-namespace {
 
-/// Only returns where there is no such program, by throwing UsageError.
 void become_fuzz(const std::vector<std::string>& words) {
   std::error_code ignored;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", ignored);
@@ -29,8 +27,6 @@ void become_fuzz(const std::vector<std::string>& words) {
   ::execv(program.c_str(), argv.data());
   throw UsageError(fmt::format("{}: {}; './run fuzz' builds it", program, std::strerror(errno)));
 }
-
-}  // namespace
 
 void add_fuzz(CLI::App& app, int&) {
   CLI::App* verb =

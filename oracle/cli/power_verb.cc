@@ -26,6 +26,7 @@ struct Options {
   std::uint64_t seed = 1, cases = kRandomCases;
   unsigned threads = 0;
   bool lines = false;
+  std::string by = "cases", seconds;
 };
 
 bool is_variable(const std::string& name) {
@@ -61,7 +62,7 @@ std::vector<Suspect> planted(const std::vector<std::string>& ids) {
   for (const std::string& id : ids) require_player("faulty:" + id);
   std::vector<Suspect> all;
   for (const Fault& f : faults())
-    if (ids.empty() || std::find(ids.begin(), ids.end(), f.id) != ids.end())
+    if (ids.empty() ? !f.corner : std::find(ids.begin(), ids.end(), f.id) != ids.end())
       all.push_back({std::string(f.id), std::string(f.what),
                      [spec = "faulty:" + std::string(f.id)] { return seat_for(spec); }});
   return all;
@@ -73,6 +74,23 @@ std::vector<Suspect> honest_players() {
     all.push_back(
         {spec, "right: " + make_player(spec)->version(), [spec] { return seat_for(spec); }});
   return all;
+}
+
+/// The words of `truenorm fuzz power`: those of this verb that it has, too, and its own.
+std::vector<std::string> fuzz_words(const CLI::App& verb) {
+  std::vector<std::string> words{"power"};
+  for (const CLI::Option* option : verb.get_options()) {
+    if (option->count() == 0 || option->check_lname("by")) continue;
+    for (const std::string name : {"subject", "defects-env", "cases", "corpus"})
+      if (option->check_lname(name))
+        throw UsageError(fmt::format("--by fuzz goes without --{}", name));
+    const bool positional = option->get_positional();
+    for (const std::string& value : option->results())
+      words.push_back(positional                              ? value
+                      : option->get_items_expected_max() == 0 ? option->get_name()
+                                                              : option->get_name() + '=' + value);
+  }
+  return words;
 }
 
 int run_power(const Options& o) {
@@ -116,6 +134,11 @@ void add_power(CLI::App& app, int& status) {
   const auto o = std::make_shared<Options>();
   verb->add_option("id", o->ids,
                    "Defects (default: all of 'list faults'); with --subject its variable's values");
+  verb->add_option("--by", o->by,
+                   "cases (default), or fuzz: case_fuzz and sequence_fuzz from an empty corpus")
+      ->check(CLI::IsMember({"cases", "fuzz"}));
+  verb->add_option("--seconds", o->seconds,
+                   "By fuzz: processor time for a defect and a target (default 120)");
   verb->add_option("--subject", o->subject, "PATH.so: a plugin with defects of its own");
   verb->add_option("--defects-env", o->variable,
                    "The variable that tells the plugin which defect to have; unset, it is right");
@@ -132,7 +155,11 @@ void add_power(CLI::App& app, int& status) {
       "The corpus's faults.cases and found.cases are not played: they were written for this.\n"
       "Exit status: 0 every defect killed and what is right spared, 1 not so.\n\n"
       "Example: truenorm power --subject ./libmine.so --defects-env MY_DEFECT tail pivot");
-  verb->callback([o, &status] { status = run_power(*o); });
+  verb->callback([verb, o, &status] {
+    if (o->by == "fuzz") become_fuzz(fuzz_words(*verb));
+    if (!o->seconds.empty()) throw UsageError("--seconds goes with --by fuzz");
+    status = run_power(*o);
+  });
 }
 
 }  // namespace truenorm::oracle::cli

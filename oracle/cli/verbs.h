@@ -3,6 +3,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
 
 namespace truenorm::oracle::cli {
 
@@ -18,5 +20,9 @@ void add_list(CLI::App&, int& status);
 void add_fuzz(CLI::App&, int& status);
 void add_vectors(CLI::App&, int& status);
 void add_worker(CLI::App&, int& status);
+
+/// Hands over to truenorm-fuzz, the program beside this one. Only returns where there is none, by
+/// throwing UsageError.
+[[noreturn]] void become_fuzz(const std::vector<std::string>& words);
 
 }  // namespace truenorm::oracle::cli

@@ -19,6 +19,13 @@ Element straddle() {
   return e;
 }
 
+/// An intermediate as the narrowest arithmetic that the contract allows may have it: Inf beyond its
+/// range, 0 below. Only what comes of an Inf elsewhere depends on it.
+double ranged(const Contract& c, double v) {
+  const double size = std::abs(v);
+  return size > c.overflow() / 2 ? std::copysign(HUGE_VAL, v) : size > c.underflow() ? v : 0 * v;
+}
+
 }  // namespace
 
 void finish(Element& e, DD mid, const Format& format) {
@@ -62,6 +69,8 @@ Element Forward::special(double x) const {
   const double by_steps = (x - m) * s * w + b;
   const double factored = (x - m) * a + b;
   const double folded = contract.folded ? x * a + (b - m * a) : factored;
+  const auto r = [&range = contract](double v) { return ranged(range, v); };
+  const double rd = r(x - m), rs = r(s), ra = r(rs * w);
   Element e;
   e.kind = kind_of(by_steps);
   const auto any = [](const Ball& ball) { return ball.kind == Kind::any; };
@@ -69,8 +78,10 @@ Element Forward::special(double x) const {
   const bool unknown = (any(mean) || any(invstd) || any(weight) || any(bias)) && !nan;
   const bool sign_lost =
       std::isfinite(x - m) && std::abs(x - m) <= mean.radius + contract.unit * std::abs(m);
-  if (unknown || (sign_lost && e.kind != Kind::nan) || kind_of(factored) != e.kind ||
-      kind_of(folded) != e.kind)
+  const auto other = [&e](double y) { return kind_of(y) != e.kind; };
+  if (unknown || (sign_lost && e.kind != Kind::nan) || other(factored) || other(folded) ||
+      other(r(r(rd * rs) * w) + b) || other(r(rd * ra) + b) ||
+      (contract.folded && other(r(x * ra) + (b - r(m * ra)))))
     e.kind = Kind::any;
   if (e.kind != Kind::finite) return e;
   e.scale = std::abs(by_steps);
@@ -153,11 +164,15 @@ Element Backward::special(double dy) const {
   const Ball &invstd = given_.invstd, &weight = given_.weight;
   const bool nan = invstd.kind == Kind::nan || std::isnan(dy) || weight.kind == Kind::nan;
   if (given_.training && !nan) return straddle();
-  const double s = ieee(invstd), w = ieee(weight);
+  const Contract& c = given_.contract;
+  const double s = ieee(invstd), w = ieee(weight), rs = ranged(c, s);
   Element e;
   e.kind = kind_of(dy * (w * s));
   const bool unknown = (invstd.kind == Kind::any || weight.kind == Kind::any) && !nan;
-  if (unknown || kind_of(dy * w * s) != e.kind || e.kind == Kind::finite) e.kind = Kind::any;
+  const auto other = [&e](double dx) { return kind_of(dx) != e.kind; };
+  if (unknown || e.kind == Kind::finite || other(dy * w * s) || other(dy * ranged(c, w * rs)) ||
+      other(ranged(c, dy * w) * rs))
+    e.kind = Kind::any;
   return e;
 }
 

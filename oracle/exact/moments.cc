@@ -153,7 +153,10 @@ Statistics batch_statistics(const Moments& m, const Contract& c, double eps) {
                                                        : two_pass(m, c);
   s.mean.radius = r.mean + (m.constant ? 0 : n * kDoubleDouble * m.mean_abs);
   s.var.radius = r.var + (c.var_unit + n * kDoubleDouble) * (m.var.hi + r.var);
-  if (!(m.constant && c.constant_exact)) s.mean.radius += c.underflow();
+  if (!(m.constant && c.constant_exact)) {
+    s.mean.radius += c.underflow();
+    s.var.radius += c.var_floor;
+  }
   if (m.max_abs < 1 / kSafeSquare && !m.constant)
     s.var.radius += m.max_abs * m.max_abs + 0x1p-960;  // f64: squares underflow, here too
   if (c.f32_sums) {

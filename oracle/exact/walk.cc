@@ -35,8 +35,11 @@ Element stored(const Ball& ball, double unit, const Format& format) {
   return e;
 }
 
-Ball ball_of(const Element& e) {
-  return {DD(e.mid, e.low), e.kind == Kind::finite ? e.radius : 0, e.kind, e.scale};
+/// What is read of a stored element: anything, where it may have become Inf.
+Ball ball_of(const Element& e, const Format& format) {
+  const bool finite = e.kind == Kind::finite;
+  if (finite && std::abs(e.mid) + e.radius > format.max_finite) return {0, 0, Kind::any};
+  return {DD(e.mid, e.low), finite ? e.radius : 0, e.kind, e.scale};
 }
 
 Channel channel_of(const std::vector<double>& values, const Shape& shape, std::int64_t channel) {
@@ -284,7 +287,7 @@ void Walk::train(std::size_t index, const Shape& shape, double factor, StepAnswe
       Element e = stored((*from)[i], 0, save_);
       e.scale = std::max(e.scale, output == Output::save_mean ? sigma_[i] : 0);
       push(*balls, output, e, kStatTerms);
-      if (c.backward_from_saved) (*from)[i] = ball_of(e);
+      if (c.backward_from_saved) (*from)[i] = ball_of(e, save_);
     }
   }
 }
@@ -341,20 +344,29 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
       running = {0, 0, Kind::any};
       return;
     }
-    const double result = factor * (ieee(stat) * scale) + (1 - factor) * ieee(running);
-    if (stat.kind != Kind::finite || running.kind != Kind::finite || !std::isfinite(result)) {
-      running = {0, 0, kind_of(result)};
+    const double limit = saved_as(std::max(c.run_unit, c.factor_unit)).max_finite / 2;
+    const double added = factor * (ieee(stat) * scale), kept = (1 - factor) * ieee(running);
+    const bool finite = stat.kind == Kind::finite && running.kind == Kind::finite;
+    const bool nan = stat.kind == Kind::nan || running.kind == Kind::nan;
+    // The update's own arithmetic may leave its range, the factor already; and an Inf may meet a
+    // factor, or what is left of 1, that has become 0.
+    const auto beyond = [&](double v) { return std::isfinite(v) && std::abs(v) > limit; };
+    const auto vanishes = [](double v, double least) { return v != 0 && std::abs(v) <= least; };
+    const bool left = beyond(factor) || beyond(1 - factor) || beyond(added) || beyond(kept) ||
+                      beyond(scale * stat.upper()) || (finite && !std::isfinite(added + kept));
+    const bool lost =
+        (stat.kind != Kind::finite && vanishes(factor, c.underflow())) ||
+        (running.kind != Kind::finite && vanishes(1 - factor, c.factor_unit + c.run_unit));
+    if (!nan && (left || lost)) {
+      running = {0, 0, Kind::any};
+      return;
+    }
+    if (!finite) {
+      running = {0, 0, kind_of(added + kept)};
       return;
     }
     const DD part = DD(factor) * stat.mid * (DD(count) / DD(count - (scale == 1 ? 0 : 1)));
     const DD rest = (DD(1) - DD(factor)) * running.mid;
-    // The update's own arithmetic may leave its range, the factor already.
-    const double limit = saved_as(std::max(c.run_unit, c.factor_unit)).max_finite / 2;
-    if (std::max({std::abs(factor), std::abs(1 - factor), std::abs(part.hi), std::abs(rest.hi),
-                  scale * stat.upper()}) > limit) {
-      running = {0, 0, Kind::any};
-      return;
-    }
     Element next;
     const double fresh = std::abs(factor) * scale * stat.radius,
                  carried = std::abs(1 - factor) * running.radius;
@@ -373,7 +385,7 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
         store_term(param_, c.run_unit, std::abs(sum.hi) + next.terms[0] + next.terms[1] + carried);
     finish(next, sum, param_);
     note(output, channel, next, kStatTerms);
-    running = ball_of(next);
+    running = ball_of(next, param_);
   };
   update(Output::running_mean, running_mean_[channel], statistics.mean, 1, 3);
   update(Output::running_var, running_var_[channel], statistics.var, count / (count - 1), 5);

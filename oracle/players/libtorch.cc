@@ -11,9 +11,11 @@
 #include <torch/serialize.h>
 #include <torch/version.h>
 
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <sstream>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -39,19 +41,9 @@ using Node = torch::autograd::generated::NativeBatchNormBackward0;
 
 constexpr LibTorchVersion kVersion{TORCH_VERSION_MAJOR, TORCH_VERSION_MINOR};
 
-at::ScalarType scalar_type(Dtype d) {
-  switch (d) {
-    case Dtype::f32:
-      return at::kFloat;
-    case Dtype::f64:
-      return at::kDouble;
-    case Dtype::bf16:
-      return at::kBFloat16;
-    case Dtype::f16:
-      return at::kHalf;
-  }
-  return at::kFloat;
-}
+constexpr std::array kTypes{at::kFloat, at::kDouble, at::kBFloat16, at::kHalf};  // by Dtype
+
+at::ScalarType scalar_type(Dtype d) { return kTypes[static_cast<std::size_t>(d)]; }
 
 at::Tensor tensor_at(const Placed& p) {
   const auto rank = static_cast<std::size_t>(p.rank);
@@ -60,12 +52,19 @@ at::Tensor tensor_at(const Placed& p) {
                        at::TensorOptions().dtype(scalar_type(p.dtype)));
 }
 
-/// Logical order, every value exact; empty for an undefined tensor.
+Dtype dtype_of(const at::Tensor& t) {
+  const auto at = std::find(kTypes.begin(), kTypes.end(), t.scalar_type());
+  if (at == kTypes.end()) throw std::invalid_argument("a tensor of none of the four dtypes");
+  return static_cast<Dtype>(at - kTypes.begin());
+}
+
+/// Logical order, every value exact; empty for an undefined tensor. Without a call of LibTorch.
 std::vector<double> values_of(const at::Tensor& t) {
   if (!t.defined()) return {};
-  const at::Tensor wide = t.detach().to(at::kDouble).contiguous();
-  const double* from = wide.data_ptr<double>();
-  return {from, from + wide.numel()};
+  Placed p{t.data_ptr(), dtype_of(t), static_cast<int>(t.dim()), {}, {}, t.numel()};
+  std::copy(t.sizes().begin(), t.sizes().end(), p.size.begin());
+  std::copy(t.strides().begin(), t.strides().end(), p.stride.begin());
+  return Arena::read(p);
 }
 
 /// Runs one call of LibTorch; a refusal is noted in the step.
@@ -392,7 +391,8 @@ void Session::note(StepTrace& step) {
     step.running_mean = values_of(m.running_mean);
     step.running_var = values_of(m.running_var);
     if (m.num_batches_tracked.defined())
-      step.num_batches_tracked = m.num_batches_tracked.template item<double>();
+      step.num_batches_tracked =
+          static_cast<double>(*m.num_batches_tracked.template data_ptr<std::int64_t>());
   });
   blame("state", memory_.parameters.harm());
 }

@@ -356,6 +356,8 @@ Contract finished(const Setting& s, Draft d, bool any_strided) {
     c.smallest = 0x1p20 * smallest(s.problem.dtype);  // their underflow, whatever multiplies it
   }
   c.mean_floor = s.half && !s.mixed ? smallest(s.problem.dtype) / 2 : 0;
+  // Two stores: the sum, of which the n-th part counts, and the quotient.
+  c.var_floor = s.problem.dtype == Dtype::bf16 && !s.mixed ? smallest(Dtype::bf16) : 0;
   c.forward_roundings = static_cast<int>(std::ceil(d.forward / c.unit));
   c.eval_backward_roundings = std::max(2, static_cast<int>(std::ceil(d.eval_backward / c.unit)));
   c.backward_roundings = static_cast<int>(std::ceil(d.backward / c.unit));

@@ -314,6 +314,21 @@ struct StaleMean : Honest {  // the dot product about the mean of the channel be
  private:
   double last_ = 0;
 };
+struct LongLanes : Honest {  // the backward forgets to cut into blocks
+  Sums sums(const Tensor& dy, const Tensor& x, std::int64_t c, double mean, bool training,
+            int threads) {
+    uncut_ = true;
+    const Sums all = Honest::sums(dy, x, c, mean, training, threads);
+    uncut_ = false;
+    return all;
+  }
+  std::vector<Range> blocks(Range share, std::int64_t peel) const override {
+    return uncut_ && share.size() > 0 ? std::vector<Range>{share} : Honest::blocks(share, peel);
+  }
+
+ private:
+  bool uncut_ = false;
+};
 struct ForgetsBias : Honest {  // a scale of 1 is no work, and the shift goes with it
   static double transform(double x, double mean, double invstd, double weight, double bias) {
     return textbook::Honest::transform(x, mean, invstd, weight, weight == 1 ? 0 : bias);
@@ -321,8 +336,8 @@ struct ForgetsBias : Honest {  // a scale of 1 is no work, and the shift goes wi
 };
 
 template <class Kernel>
-Plant kernel(std::string_view id, std::string_view what) {
-  return {{id, what}, textbook::kernel<Kernel>(id.data()), nullptr, contract, [] {
+Plant kernel(std::string_view id, std::string_view what, bool corner = false) {
+  return {{id, what, corner}, textbook::kernel<Kernel>(id.data()), nullptr, contract, [] {
             first_pivots().clear();
           }};
 }
@@ -373,6 +388,9 @@ Plants blocked_kernels() {
                                  "in place, the last vector takes values already normalized"),
       kernel<StaleMean>("stale-mean",
                         "the dot product is taken about the mean of the channel before"),
+      kernel<LongLanes>("long-lanes",
+                        "backward sums are not cut into blocks: a lane adds up a whole share",
+                        /*corner=*/true),
       kernel<ForgetsBias>("scale-1", "a scale of 1 skips the bias as well"),
   };
 }
