@@ -62,17 +62,6 @@ std::string wanted(const Where& where, Dtype dtype) {
   return {};
 }
 
-/// A word as the shell takes it.
-std::string shell_word(const std::string& text) {
-  const auto plain = [](unsigned char c) {
-    return std::isalnum(c) != 0 || c >= 0x80 || std::strchr("_./:+=@%,-", c) != nullptr;
-  };
-  if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return text;
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
-}
-
 /// A player's own words may be of several lines.
 std::string one_line(std::string text) {
   for (char& c : text)
@@ -98,8 +87,18 @@ bool against(const Verdict& v) {
   return v.result == Result::fail || v.result == Result::crash || v.result == Result::timeout;
 }
 
+std::string shell_word(const std::string& text) {
+  const auto plain = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c >= 0x80 || std::strchr("_./:+=@%,-", c) != nullptr;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
 std::string rerun_command(const std::string& line, const std::string& subject) {
-  std::string command = "./run check '" + line + "'";
+  std::string command = "./run check " + shell_word(line);
   if (subject != "truenorm") command += " --subject " + shell_word(subject);
   return command;
 }

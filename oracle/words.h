@@ -22,6 +22,9 @@ std::string describe(const Case&, const Verdict&);
 /// The verdict is against the player: fail, crash or timeout.
 bool against(const Verdict&);
 
+/// A word as the shell takes it, in quotes where it needs them.
+std::string shell_word(const std::string&);
+
 /// The command that plays a line again.
 std::string rerun_command(const std::string& line, const std::string& subject);
 

@@ -6,6 +6,7 @@
 #include <exception>
 #include <stdexcept>
 
+#include "fuzz/report/verbs.h"
 #include "oracle/cli/support.h"
 #include "verbs.h"
 
@@ -60,7 +61,9 @@ int main(int argc, char** argv) {
       "or a program that failed, 3 a fault of this program, 130 Ctrl-C.\n\n"
       "Example: truenorm fuzz --hours 8 --dir tonight");
   int status = truenorm::oracle::cli::kGood;
-  for (const auto add : {add_night, add_minimize, add_reproduce, add_power}) add(app, status);
+  for (const auto add : {add_night, add_status, add_report, add_coverage, add_minimize,
+                         add_reproduce, add_power})
+    add(app, status);
   status = run(app, argc, argv, status);
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
   std::fputs("truenorm fuzz: standard output cannot be written\n", stderr);

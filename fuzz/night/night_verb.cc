@@ -5,6 +5,7 @@
 #include <fstream>
 #include <memory>
 
+#include "fuzz/report/verbs.h"
 #include "oracle/cli/support.h"
 #include "runner.h"
 #include "verbs.h"
@@ -17,7 +18,7 @@ namespace cli = oracle::cli;
 struct Options {
   std::optional<double> hours, seconds;
   unsigned jobs = 0, timeout = 10;
-  std::string targets, subject = "truenorm", folder = kFolder, builds, corpus;
+  std::string targets, subject = "truenorm", folder = kFolder, builds, corpus, json, html;
 };
 
 /// What a process may have: its share of the memory that is free, and half a gigabyte at least.
@@ -54,13 +55,9 @@ NightOptions night_of(const Options& o, const Builds& builds) {
 }
 
 int run_night(const Options& o) {
+  Handout handout(o.json, o.html);
   const Builds builds(o.builds);
-  Runner runner(night_of(o, builds), builds);
-  const NightResult result = runner.run();
-  std::uint64_t executions = 0;
-  for (const Sample& s : runner.store().latest()) executions += s.executions;
-  fmt::print("{}: {} executions in {:.0f} s of all runs; {} findings, {} of them new\n", o.folder,
-             executions, runner.store().seconds(), runner.store().findings().size(), result.fresh);
+  const NightResult result = Runner(night_of(o, builds), builds).run();
   if (!result.trouble.empty()) {
     fmt::print(
         stderr,
@@ -69,6 +66,7 @@ int run_night(const Options& o) {
         result.trouble, o.folder);
     return cli::kUsage;
   }
+  handout.write(o.folder, result.fresh);
   if (result.end == "interrupted") return cli::kInterrupted;
   return result.fresh > 0 ? cli::kAgainst : cli::kGood;
 }
@@ -96,6 +94,8 @@ void add_night(CLI::App& app, int& status) {
       ->envname("TRUENORM_FUZZ_BUILDS");
   app.add_option("--corpus", o->corpus,
                  "The folder of *.cases to begin with (default: the committed ones)");
+  app.add_option("--json", o->json, "Write the report as JSON to this file, too (- for stdout)");
+  app.add_option("--html", o->html, "Write its page to this file, beside DIR/report.html");
   app.callback([&app, o, &status] {
     if (app.get_subcommands().empty()) status = run_night(*o);
   });

@@ -49,6 +49,7 @@ Runner::Runner(NightOptions options, const Builds& builds)
   Run about;
   about.subject = options_.subject;
   about.jobs = options_.jobs;
+  about.planned = options_.seconds.value_or(0);
   for (const Target* target : options_.targets)
     about.targets += (about.targets.empty() ? "" : " ") + target->name;
   run_ = store_.begin_run(about);

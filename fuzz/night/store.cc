@@ -14,13 +14,14 @@ using sqlite::Blob;
 using sqlite::Database;
 using sqlite::Statement;
 
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kVersion = 2;
 
 constexpr const char* kSchema = R"(
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE runs (
   id INTEGER PRIMARY KEY, started INTEGER NOT NULL, seconds REAL NOT NULL DEFAULT 0,
-  subject TEXT NOT NULL, targets TEXT NOT NULL, jobs INTEGER NOT NULL, how TEXT NOT NULL DEFAULT '');
+  subject TEXT NOT NULL, targets TEXT NOT NULL, jobs INTEGER NOT NULL, planned REAL NOT NULL,
+  how TEXT NOT NULL DEFAULT '');
 CREATE TABLE samples (
   run INTEGER NOT NULL, seconds REAL NOT NULL, target TEXT NOT NULL, executions INTEGER NOT NULL,
   exec_per_second REAL NOT NULL, coverage INTEGER NOT NULL, features INTEGER NOT NULL,
@@ -191,8 +192,9 @@ void Store::set_subject(const std::string& subject) {
 }
 
 std::int64_t Store::begin_run(const Run& run) {
-  impl_->run("INSERT INTO runs (started, subject, targets, jobs) VALUES (?, ?, ?, ?)",
-             run.started != 0 ? run.started : now(), run.subject, run.targets, run.jobs);
+  impl_->run("INSERT INTO runs (started, subject, targets, jobs, planned) VALUES (?, ?, ?, ?, ?)",
+             run.started != 0 ? run.started : now(), run.subject, run.targets, run.jobs,
+             run.planned);
   return impl_->database.last_id();
 }
 
@@ -207,11 +209,11 @@ void Store::end_run(std::int64_t run, double seconds, const std::string& how) {
 std::vector<Run> Store::runs() const {
   return impl_->rows(
       [](Statement& row) {
-        return Run{row.whole(0), row.whole(1), row.number(2),
-                   row.text(3),  row.text(4),  static_cast<unsigned>(row.whole(5)),
-                   row.text(6)};
+        return Run{row.whole(0),  row.whole(1), row.number(2),
+                   row.text(3),   row.text(4),  static_cast<unsigned>(row.whole(5)),
+                   row.number(6), row.text(7)};
       },
-      "SELECT id, started, seconds, subject, targets, jobs, how FROM runs ORDER BY id");
+      "SELECT id, started, seconds, subject, targets, jobs, planned, how FROM runs ORDER BY id");
 }
 
 double Store::seconds() const {
@@ -343,6 +345,14 @@ std::int64_t Store::replayed(const std::string& target, const std::string& build
       impl_->rows([](Statement& row) { return row.whole(0); },
                   "SELECT until FROM replayed WHERE target = ? AND build = ?", target, build);
   return all.empty() ? 0 : all.front();
+}
+
+std::vector<Replayed> Store::replayed() const {
+  return impl_->rows(
+      [](Statement& row) {
+        return Replayed{row.text(0), row.text(1), row.whole(2)};
+      },
+      "SELECT target, build, until FROM replayed ORDER BY target, build");
 }
 
 void Store::set_replayed(const Replayed& r) {

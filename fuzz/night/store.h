@@ -27,7 +27,8 @@ struct Run {
   std::string subject;
   std::string targets;  // "case_fuzz sequence_fuzz"
   unsigned jobs = 0;
-  std::string end;  // "time", "interrupted", "disk full", "error"; empty: it runs, or was killed
+  double planned = 0;  // seconds that it is to run; 0: until it is stopped
+  std::string end;     // "time", "interrupted", "disk full", "error"; empty: it runs, or was killed
 };
 
 /// A target at a moment. Coverage and features are the engine's words: edges, and edges with how
@@ -130,6 +131,7 @@ class Store {
   std::vector<Worst> worst() const;  // by target and output
 
   std::int64_t replayed(const std::string& target, const std::string& build) const;  // until; 0
+  std::vector<Replayed> replayed() const;  // by target and build
   void set_replayed(const Replayed&);
 
  private:
