@@ -55,6 +55,12 @@ std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to *
 
 /// First byte of [from, to) that is not a canary, or null.
 const std::byte* disturbed(const std::byte* from, const std::byte* to) {
+  constexpr auto kCanaries = ~std::uint64_t{0};
+  for (std::uint64_t word; to - from >= static_cast<std::ptrdiff_t>(sizeof word);
+       from += sizeof word) {
+    std::memcpy(&word, from, sizeof word);
+    if (word != kCanaries) break;
+  }
   for (; from != to; ++from)
     if (*from != static_cast<std::byte>(kCanary)) return from;
   return nullptr;

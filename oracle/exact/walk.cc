@@ -35,11 +35,15 @@ Element stored(const Ball& ball, double unit, const Format& format) {
   return e;
 }
 
-/// What is read of a stored element: anything, where it may have become Inf.
-Ball ball_of(const Element& e, const Format& format) {
-  const bool finite = e.kind == Kind::finite;
-  if (finite && std::abs(e.mid) + e.radius > format.max_finite) return {0, 0, Kind::any};
-  return {DD(e.mid, e.low), finite ? e.radius : 0, e.kind, e.scale};
+Ball ball_of(const Element& e) {
+  return {DD(e.mid, e.low), e.kind == Kind::finite ? e.radius : 0, e.kind, e.scale};
+}
+
+/// A stored statistic as it is read again: anything, where it may have become Inf.
+Ball read_back(const Ball& ball, const Format& format) {
+  const bool straddles =
+      ball.kind == Kind::finite && ball.radius > 0 && ball.upper() >= format.max_finite;
+  return straddles ? Ball{0, 0, Kind::any} : ball;
 }
 
 Channel channel_of(const std::vector<double>& values, const Shape& shape, std::int64_t channel) {
@@ -287,14 +291,15 @@ void Walk::train(std::size_t index, const Shape& shape, double factor, StepAnswe
       Element e = stored((*from)[i], 0, save_);
       e.scale = std::max(e.scale, output == Output::save_mean ? sigma_[i] : 0);
       push(*balls, output, e, kStatTerms);
-      if (c.backward_from_saved) (*from)[i] = ball_of(e, save_);
+      if (c.backward_from_saved) (*from)[i] = read_back(ball_of(e), save_);
     }
   }
 }
 
 void Walk::renormalize(std::size_t channel, const Statistics& statistics) {
-  const Correction k = correction(statistics, running_mean_[channel], running_var_[channel],
-                                  *problem_.renorm, eps_, *contract_);
+  const Correction k =
+      correction(statistics, read_back(running_mean_[channel], param_),
+                 read_back(running_var_[channel], param_), *problem_.renorm, eps_, *contract_);
   Ball &weight = last_->weight[channel], &bias = last_->bias[channel];
   bias = shifted(ieee(bias), ieee(weight), k.d, *contract_);
   weight = scaled(ieee(weight), k.r, *contract_);
@@ -304,11 +309,11 @@ void Walk::renormalize(std::size_t channel, const Statistics& statistics) {
 void Walk::evaluate(std::size_t index, const Shape& shape, StepAnswer& answer) {
   const auto channels = static_cast<std::size_t>(shape.c);
   for (std::size_t i = 0; i < channels; ++i) {
-    last_->mean[i] = running_mean_[i];
+    const Ball var = read_back(running_var_[i], param_);
+    last_->mean[i] = read_back(running_mean_[i], param_);
     last_->invstd[i] =
-        inverse_std(running_var_[i], eps_, contract_->eps_unit, contract_->eval_invstd_unit, false);
-    const double largest =
-        std::max(last_->invstd[i].upper(), running_var_[i].upper() + std::abs(eps_));
+        inverse_std(var, eps_, contract_->eps_unit, contract_->eval_invstd_unit, false);
+    const double largest = std::max(last_->invstd[i].upper(), var.upper() + std::abs(eps_));
     if (last_->invstd[i].kind == Kind::finite && largest > contract_->overflow())
       last_->invstd[i].kind = Kind::any;
   }
@@ -338,10 +343,11 @@ void Walk::transform(std::size_t index, const Shape& shape, StepAnswer& answer) 
 void Walk::update_running(std::size_t channel, const Statistics& statistics, double count,
                           double factor) {
   const Contract& c = *contract_;
-  const auto update = [&](Output output, Ball& running, const Ball& stat, double scale,
+  const auto update = [&](Output output, Ball& held, const Ball& stat, double scale,
                           int roundings) {
+    const Ball running = read_back(held, param_);
     if (stat.kind == Kind::any || running.kind == Kind::any) {
-      running = {0, 0, Kind::any};
+      held = {0, 0, Kind::any};
       return;
     }
     const double limit = saved_as(std::max(c.run_unit, c.factor_unit)).max_finite / 2;
@@ -358,11 +364,11 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
         (stat.kind != Kind::finite && vanishes(factor, c.underflow())) ||
         (running.kind != Kind::finite && vanishes(1 - factor, c.factor_unit + c.run_unit));
     if (!nan && (left || lost)) {
-      running = {0, 0, Kind::any};
+      held = {0, 0, Kind::any};
       return;
     }
     if (!finite) {
-      running = {0, 0, kind_of(added + kept)};
+      held = {0, 0, kind_of(added + kept)};
       return;
     }
     const DD part = DD(factor) * stat.mid * (DD(count) / DD(count - (scale == 1 ? 0 : 1)));
@@ -385,7 +391,7 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
         store_term(param_, c.run_unit, std::abs(sum.hi) + next.terms[0] + next.terms[1] + carried);
     finish(next, sum, param_);
     note(output, channel, next, kStatTerms);
-    running = ball_of(next, param_);
+    held = ball_of(next);
   };
   update(Output::running_mean, running_mean_[channel], statistics.mean, 1, 3);
   update(Output::running_var, running_var_[channel], statistics.var, count / (count - 1), 5);

@@ -134,6 +134,7 @@ class Game {
   Trace play() {
     if (!context_.status().ok()) return stopped(Outcome::failed, context_.status().message());
     if (!layer_->status().ok()) return stopped(Outcome::failed, layer_->status().message());
+    trace_.steps.reserve(problem_.run.size());
     for (std::size_t i = 0; i < problem_.run.size() && trace_.outcome == Outcome::played; ++i) {
       StepTrace step;
       take(i, step);
