@@ -342,9 +342,10 @@ TEST(Words, SayWhatKindOfValueWasWanted) {
 }
 
 TEST(Words, TheCommandQuotesASubjectThatTheShellWouldSplit) {
-  EXPECT_EQ(rerun_command("tn1", "./a.so:layer"), "./run check 'tn1' --subject ./a.so:layer");
-  EXPECT_EQ(rerun_command("tn1", "my dir/it's.so"),
-            "./run check 'tn1' --subject 'my dir/it'\\''s.so'");
+  EXPECT_EQ(rerun_command("tn1 n2c1", "./a.so:layer"),
+            "./run check 'tn1 n2c1' --subject ./a.so:layer");
+  EXPECT_EQ(rerun_command("tn1 n2c1", "my dir/it's.so"),
+            "./run check 'tn1 n2c1' --subject 'my dir/it'\\''s.so'");
 }
 
 TEST(Report, OneLineOfTextForEachArea) {

@@ -61,8 +61,8 @@ int main(int argc, char** argv) {
       "or a program that failed, 3 a fault of this program, 130 Ctrl-C.\n\n"
       "Example: truenorm fuzz --hours 8 --dir tonight");
   int status = truenorm::oracle::cli::kGood;
-  for (const auto add : {add_night, add_status, add_report, add_coverage, add_minimize,
-                         add_reproduce, add_power})
+  for (const auto add :
+       {add_night, add_status, add_report, add_coverage, add_minimize, add_reproduce, add_power})
     add(app, status);
   status = run(app, argc, argv, status);
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
