@@ -359,7 +359,8 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
     const auto beyond = [&](double v) { return std::isfinite(v) && std::abs(v) > limit; };
     const auto vanishes = [](double v, double least) { return v != 0 && std::abs(v) <= least; };
     const bool left = beyond(factor) || beyond(1 - factor) || beyond(added) || beyond(kept) ||
-                      beyond(scale * stat.upper()) || (finite && !std::isfinite(added + kept));
+                      beyond(scale * stat.upper()) ||
+                      (finite && std::isfinite(factor) && !std::isfinite(added + kept));
     const bool lost =
         (stat.kind != Kind::finite && vanishes(factor, c.underflow())) ||
         (running.kind != Kind::finite && vanishes(1 - factor, c.factor_unit + c.run_unit));
@@ -367,7 +368,7 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
       held = {0, 0, Kind::any};
       return;
     }
-    if (!finite) {
+    if (!finite || !std::isfinite(factor)) {
       held = {0, 0, kind_of(added + kept)};
       return;
     }
