@@ -14,7 +14,7 @@ namespace {
 
 using oracle::cli::Interruptible;
 
-constexpr Budget kPatient{4000, 600};
+constexpr Budget kPatient{4000, 600, 120};
 
 struct Options {
   AskedOptions asked;

@@ -192,7 +192,7 @@ Finding refine(const Bench& bench, Witnesses& witnesses, Finding f, const Budget
     refine_case(bench, witnesses, *target, f, plays, std::move(*again));
     return f;
   }
-  f.input = engine_minimized(bench, *target, f, budget.seconds);
+  f.input = engine_minimized(bench, *target, f, budget.engine);
   if (bench.stop()) return f;
   f.state = Finding::State::minimal;
   f.opinion = f.subject.empty() ? std::string() : fmt::format("{} is wrong", f.subject);

@@ -49,8 +49,9 @@ class Witnesses {
 
 /// What minimising may cost.
 struct Budget {
-  int plays = 400;
-  double seconds = 60;
+  int plays = 400;      // of a case
+  double seconds = 60;  // of a case
+  double engine = 15;   // seconds of the engine, which takes all it gets, over what is no case
 };
 
 /// The finding with its smallest line or input, that line's detail, and who is right; or, where it

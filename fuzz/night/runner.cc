@@ -52,6 +52,11 @@ Runner::Runner(NightOptions options, const Builds& builds)
   about.planned = options_.seconds.value_or(0);
   for (const Target* target : options_.targets)
     about.targets += (about.targets.empty() ? "" : " ") + target->name;
+  // What runs that were killed had found stands in no report yet.
+  std::int64_t told = 0;
+  for (const Run& run : store_.runs())
+    if (!run.end.empty()) told = run.id;
+  for (const Finding& f : store_.findings()) fresh_ += f.run > told ? 1 : 0;
   run_ = store_.begin_run(about);
   recover();
   open_targets();

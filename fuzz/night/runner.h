@@ -97,8 +97,8 @@ class Runner {
   std::chrono::steady_clock::time_point start_;
   std::vector<Life> lives_;
   std::vector<Slot> slots_;
-  std::set<std::string> told_;  // kinds of findings: one of each is told
-  unsigned fresh_ = 0;
+  std::set<std::string> told_;   // kinds of findings: one of each is told
+  unsigned fresh_ = 0;           // findings of this run, and of killed ones that nobody was told of
   double kept_ = 0, spent_ = 0;  // seconds of jobs that have ended
   double scanned_ = -1e9, sampled_ = -1e9;
   std::optional<Triage> triage_;

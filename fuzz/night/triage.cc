@@ -7,7 +7,7 @@ namespace truenorm::night {
 namespace {
 
 /// One that is like another but for its kernel is not worth as much.
-constexpr Budget kFirst{}, kOther{100, 15};
+constexpr Budget kFirst{}, kOther{100, 15, 5};
 
 }  // namespace
 
