@@ -2,8 +2,11 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
+#include <set>
+#include <string>
 #include <thread>
 
 #include "report.h"
@@ -24,15 +27,32 @@ std::string value_of(const char* file, std::string_view key, std::string_view dr
 }
 
 /// The tree that this program was built from, as git names it.
-std::optional<std::string> commit() {
-  const std::string command =
-      "git -C '" TRUENORM_SOURCE_DIR "' describe --always --dirty --abbrev=12 2>/dev/null";
+void ask_git(Machine& m) {
+  constexpr std::string_view kDirty = "-dirty";
+  const std::string command = "git -C '" TRUENORM_SOURCE_DIR
+                              "' describe --always --dirty --exclude='*' --abbrev=12 2>/dev/null";
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> pipe(popen(command.c_str(), "r"), pclose);
   char text[80] = {};
-  if (!pipe || std::fgets(text, sizeof text, pipe.get()) == nullptr) return std::nullopt;
+  if (!pipe || std::fgets(text, sizeof text, pipe.get()) == nullptr) return;
   std::string line(text);
   while (!line.empty() && line.back() == '\n') line.pop_back();
-  return line.empty() ? std::nullopt : std::optional(line);
+  if (line.empty()) return;
+  m.dirty = line.ends_with(kDirty);
+  if (*m.dirty) line.resize(line.size() - kDirty.size());
+  m.commit = line;
+}
+
+/// What sets the cores' frequencies, each policy once.
+std::optional<std::string> governor() {
+  std::set<std::string> all;
+  for (unsigned cpu = 0; cpu < std::thread::hardware_concurrency(); ++cpu) {
+    std::ifstream in("/sys/devices/system/cpu/cpu" + std::to_string(cpu) +
+                     "/cpufreq/scaling_governor");
+    if (std::string word; in >> word) all.insert(word);
+  }
+  std::optional<std::string> text;
+  for (const std::string& word : all) text = text ? *text + "," + word : word;
+  return text;
 }
 
 }  // namespace
@@ -54,7 +74,11 @@ Machine this_machine() {
 #else
   m.compiler = "GCC " __VERSION__;
 #endif
-  m.commit = commit();
+  m.flags = TRUENORM_FLAGS;
+  m.memory = std::int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGE_SIZE);
+  m.governor = governor();
+  if (double load = 0; getloadavg(&load, 1) == 1) m.load = load;
+  ask_git(m);
   return m;
 }
 

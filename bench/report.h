@@ -37,6 +37,7 @@ struct Row {
   double copy_ns = 0;  // one pass of the roofline
   double gbps = 0, roofline_pct = 0;
   std::size_t measurements = 0, disturbed = 0;  // by other processes, and no repetition was not
+  std::map<std::string, std::vector<double>> samples;  // ns of a call by round, of everyone
   std::map<std::string, Against> peers;
 
   bool few_channels() const { return layout == oracle::Layout::nhwc && channels < 16; }
@@ -45,10 +46,14 @@ struct Row {
 };
 
 struct Machine {
-  std::string cpu, isa, os, compiler;
+  std::string cpu, isa, os, compiler, flags;  // the compiler's
   unsigned logical_cpus = 0;
   long l1 = 0, l2 = 0, l3 = 0;
+  std::int64_t memory = 0;              // bytes
+  std::optional<std::string> governor;  // of its frequency; none where that cannot be read
+  std::optional<double> load;           // average of the last minute, when the run began
   std::optional<std::string> commit;
+  std::optional<bool> dirty;  // files differ from that commit
 };
 Machine this_machine();
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -30,12 +31,19 @@ Json machine_json(const Report& r) {
   Json json{{"cpu", m.cpu},     {"logical_cpus", m.logical_cpus},
             {"l1_bytes", m.l1}, {"l2_bytes", m.l2},
             {"l3_bytes", m.l3}, {"isa", m.isa},
-            {"os", m.os},       {"compiler", m.compiler}};
+            {"os", m.os},       {"compiler", m.compiler},
+            {"flags", m.flags}, {"memory_bytes", m.memory}};
+  int threads = 1;
+  for (const Row& row : r.rows) threads = std::max(threads, row.threads);
+  json["threads"] = threads;  // the most of a row
+  json["governor"] = optional(m.governor);
+  json["load_average"] = optional(m.load);
   for (const char* player : {"truenorm", "libtorch", "onednn"}) {
     const auto version = r.versions.find(player);
     json[player] = version == r.versions.end() ? Json(nullptr) : Json(version->second);
   }
   json["commit"] = optional(m.commit);
+  json["dirty"] = optional(m.dirty);
   return json;
 }
 
@@ -67,6 +75,8 @@ Json row_json(const Row& row) {
   json["copy_ns"] = figure(row.copy_ns);
   json["disturbed"] = row.disturbed;
   json["measurements"] = row.measurements;
+  for (const auto& [who, ns] : row.samples)
+    for (const double sample : ns) json["samples"][who].push_back(whole(sample));
   const auto best = row.best_ratio();
   json["best_ratio"] = optional(best);
   for (const auto& [name, against] : row.peers) {

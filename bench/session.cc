@@ -166,28 +166,29 @@ void Session::measure(const Work& w, Row& row) {
   add("truenorm", run(*truenorm_));
   for (const auto& peer : peers_)
     if (row.peers[peer->name()].absent.empty()) add(peer->name(), run(*peer));
-  add("again", run(*truenorm_));
+  add("truenorm_again", run(*truenorm_));
   const void* second = w.op == Op::backward ? w.dy : nullptr;
-  const auto copy = [&](int threads, bool stream) {
-    add("copy", [&w, &row, this, second, threads, stream] {
+  const auto copy = [&](const char* name, int threads, bool stream) {
+    add(name, [&w, &row, this, second, threads, stream] {
       move_memory(w.x, second, moved_.data(), row.bytes, threads, stream);
     });
   };
-  copy(w.exec.threads, false);
-  copy(w.exec.threads, true);
+  copy("copy", w.exec.threads, false);
+  copy("copy_streamed", w.exec.threads, true);
   // A bound must not be passed by not waking anybody up.
-  if (w.exec.threads > 1 && row.bytes <= cache_bytes()) copy(1, false);
+  if (w.exec.threads > 1 && row.bytes <= cache_bytes()) copy("copy_by_one", 1, false);
   if (!play_rounds(slots, asked_.rounds, interrupted_)) return;
 
   const std::vector<double>& own = slots.front().ns;
   row.ns = median(own);
   row.spread = spread(own);
   for (const Slot& slot : slots) {
+    row.samples[slot.name] = slot.ns;
     row.measurements += slot.ns.size();
     row.disturbed += static_cast<std::size_t>(slot.disturbed);
     const std::vector<double> r = ratios(slot.ns, own);
-    if (slot.name == "again") row.aa = median(r);
-    if (slot.name == "copy")
+    if (slot.name == "truenorm_again") row.aa = median(r);
+    if (slot.name.starts_with("copy"))
       row.copy_ns = row.copy_ns > 0 ? std::min(row.copy_ns, median(slot.ns)) : median(slot.ns);
     const auto peer = row.peers.find(slot.name);
     if (peer == row.peers.end()) continue;
