@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "oracle/case.h"
@@ -13,6 +14,7 @@ namespace truenorm::bench {
 
 /// The three calls of a layer's life. `backward` is that of a training step, with all gradients.
 enum class Op : std::uint8_t { training, evaluation, backward };
+std::string_view name(Op);
 
 /// One call to time, on memory that all contestants share. Per-channel vectors are dense, of the
 /// problem's parameter dtype.
@@ -44,6 +46,9 @@ class Contestant {
   virtual std::string prepare(const Work&) = 0;
   /// The call that is timed.
   virtual void run() = 0;
+  /// The same call into outputs that it allocates, as a program that gets new tensors from each call
+  /// has it. Those of the call before are given back first. outputs() stays what it was.
+  virtual void run_fresh() = 0;
   virtual Outputs outputs() const = 0;
   /// Which of several kernels was taken, in the library's own words.
   virtual std::string implementation() const { return {}; }

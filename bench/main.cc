@@ -8,9 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "memory.h"
 #include "options.h"
 #include "oracle/cli/support.h"
 #include "oracle/text.h"
+#include "session.h"
 #include "truenorm/context.h"
 
 namespace truenorm::bench {
@@ -37,10 +39,12 @@ int run(const Options& o) {
   report.peers = a.peers;
   report.versions = session.versions();
   report.rounds = a.rounds;
+  report.seed = a.seed;
+  report.others = a.others();
 
   std::size_t width = 5;
-  for (const Item& item : all) width = std::max(width, shape_name(item.entry.shape).size());
-  const Table table(a.peers, width, cli::colour());
+  for (const Item& item : all) width = std::max(width, shape_name(item.value.problem.shape).size());
+  const Table table(report, width, cli::colour());
   const bool text = o.json != "-";
   if (text) fmt::print("{}", table.head());
   int status = cli::kGood;
@@ -65,8 +69,7 @@ int run(const Options& o) {
 
 void add_options(CLI::App& app, Options& o) {
   add_row_options(app, o);
-  app.add_option("--rounds", o.rounds, "Measurements of each (default 11)")
-      ->check(CLI::Range(1, 10000));
+  add_round_options(app, o);
   app.add_option("--json", o.json, "Write the figures as JSON; - for standard output");
   app.footer(
       "A case is judged before it is timed: one that fails has no figure, and the status is 1.\n"

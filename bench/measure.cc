@@ -7,18 +7,54 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <numeric>
+#include <utility>
+
+#include "memory.h"
 
 namespace truenorm::bench {
 namespace {
 
 constexpr double kLeastNs = 2e6;  // of a measurement: far above the clock's grain and a wake-up
+constexpr double kLeastSinglesNs = 5e5;  // of calls that are timed one by one
+constexpr long kMostSingles = 16;
 
+using Clock = std::chrono::steady_clock;
+using Ns = std::chrono::duration<double, std::nano>;
+
+/// Of a call.
 double time_ns(const Slot& slot, long repetitions) {
-  const auto begin = std::chrono::steady_clock::now();
-  for (long i = 0; i < repetitions; ++i) slot.call();
-  const std::chrono::duration<double, std::nano> time = std::chrono::steady_clock::now() - begin;
+  Ns time{};
+  if (slot.before) {
+    for (long i = 0; i < repetitions; ++i) {
+      slot.before();
+      const auto begin = Clock::now();
+      slot.call();
+      time += Clock::now() - begin;
+    }
+  } else {
+    const auto begin = Clock::now();
+    for (long i = 0; i < repetitions; ++i) slot.call();
+    time = Clock::now() - begin;
+  }
   return time.count() / static_cast<double>(repetitions);
 }
+
+/// malloc as this slot wants it, while this lives.
+class Malloc {
+ public:
+  explicit Malloc(const Slot& slot) : changed_(slot.gives_back) {
+    if (changed_) give_back_freed_memory();
+  }
+  ~Malloc() {
+    if (changed_) keep_freed_memory();
+  }
+  Malloc(const Malloc&) = delete;
+  Malloc& operator=(const Malloc&) = delete;
+
+ private:
+  bool changed_;
+};
 
 /// How often a thread of ours had to leave its core for somebody else. Threads that wait for each
 /// other then wait for whole time slices: such a measurement is about the neighbour.
@@ -45,45 +81,40 @@ void take(Slot& slot) {
 }  // namespace
 
 void calibrate(Slot& slot) {
+  const Malloc malloc(slot);
   slot.call();
   double best = std::numeric_limits<double>::infinity();
   long tries = 1;
   for (int i = 0; i < 3; ++i) {
     best = std::min(best, time_ns(slot, tries));
     // Short calls: as many as make a time that the clock can tell.
-    if (best * static_cast<double>(tries) < kLeastNs / 10) tries *= 16;
+    if (!slot.before && best * static_cast<double>(tries) < kLeastNs / 10) tries *= 16;
   }
-  slot.repetitions = std::max(1L, std::lround(std::ceil(kLeastNs / std::max(best, 1.0))));
+  const double least = slot.before ? kLeastSinglesNs : kLeastNs;
+  slot.repetitions = std::max(1L, std::lround(std::ceil(least / std::max(best, 1.0))));
+  if (slot.before) slot.repetitions = std::min(slot.repetitions, kMostSingles);
 }
 
-bool play_rounds(std::vector<Slot>& slots, int rounds, const std::function<bool()>& interrupted) {
+std::vector<std::size_t> random_order(std::size_t count, oracle::Dice& dice) {
+  std::vector<std::size_t> order(count);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  for (std::size_t i = count; i > 1; --i)
+    std::swap(order[i - 1],
+              order[static_cast<std::size_t>(dice.below(static_cast<std::int64_t>(i)))]);
+  return order;
+}
+
+bool play_rounds(std::vector<Slot>& slots, int rounds, oracle::Dice& dice,
+                 const std::function<bool()>& interrupted) {
   for (int round = 0; round < rounds; ++round)
-    for (std::size_t i = 0; i < slots.size(); ++i) {
+    for (const std::size_t i : random_order(slots.size(), dice)) {
       if (interrupted()) return false;
-      Slot& slot = slots[(i + static_cast<std::size_t>(round)) % slots.size()];
+      Slot& slot = slots[i];
+      const Malloc malloc(slot);
       slot.call();  // not timed: what is in the caches is to be its own, not its predecessor's
       take(slot);
     }
   return true;
-}
-
-double quantile(std::vector<double> values, double at) {
-  if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
-  std::sort(values.begin(), values.end());
-  const double place = at * static_cast<double>(values.size() - 1);
-  const auto low = static_cast<std::size_t>(place);
-  const std::size_t high = std::min(low + 1, values.size() - 1);
-  return values[low] + (place - static_cast<double>(low)) * (values[high] - values[low]);
-}
-
-double spread(const std::vector<double>& values) {
-  return (quantile(values, 0.75) - quantile(values, 0.25)) / median(values);
-}
-
-std::vector<double> ratios(const std::vector<double>& a, const std::vector<double>& b) {
-  std::vector<double> r(std::min(a.size(), b.size()));
-  for (std::size_t i = 0; i < r.size(); ++i) r[i] = a[i] / b[i];
-  return r;
 }
 
 }  // namespace truenorm::bench

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <stdexcept>
-#include <thread>
 
+#include "memory.h"
 #include "oracle/cli/support.h"
 #include "oracle/text.h"
 #include "truenorm/context.h"
@@ -15,7 +15,7 @@ namespace {
 
 namespace cli = oracle::cli;
 
-/// The enumerator of a name that has been checked.
+/// The enumerators of names that have been checked.
 template <class E>
 std::vector<E> enumerators(const std::vector<std::string>& names, int count) {
   std::vector<E> all;
@@ -25,14 +25,19 @@ std::vector<E> enumerators(const std::vector<std::string>& names, int count) {
   return all;
 }
 
-oracle::Isa isa_named(const std::string& text) {
+bool is_here(oracle::Isa isa) { return Context(1, static_cast<Isa>(isa)).status().ok(); }
+
+std::string isas_here() {
   std::string here = "best";
   for (const Isa isa : available_isas()) here += std::string(", ") + name(isa);
-  for (int i = 0; i < oracle::kIsas; ++i) {
-    const auto isa = static_cast<oracle::Isa>(i);
-    if (name(isa) == text && Context(1, static_cast<Isa>(isa)).status().ok()) return isa;
-  }
-  throw cli::UsageError(fmt::format("--isa '{}': this machine and build have {}", text, here));
+  return here;
+}
+
+oracle::Isa isa_named(const std::string& text) {
+  for (int i = 0; i < oracle::kIsas; ++i)
+    if (const auto isa = static_cast<oracle::Isa>(i); name(isa) == text && is_here(isa)) return isa;
+  throw cli::UsageError(
+      fmt::format("--isa '{}': this machine and build have {}", text, isas_here()));
 }
 
 std::vector<std::string> peers_of(const Options& o) {
@@ -50,62 +55,80 @@ std::vector<std::string> peers_of(const Options& o) {
   return peers;
 }
 
-}  // namespace
-
-Asked asked(const Options& o) {
-  Asked a;
-  a.peers = peers_of(o);
-  a.dtypes = enumerators<oracle::Dtype>(o.dtypes, oracle::kDtypes);
-  a.layouts = enumerators<oracle::Layout>(o.layouts, oracle::kLayouts);
-  a.ops = enumerators<Op>(o.ops, 3);
-  a.threads = o.threads;
-  if (a.threads.empty())
-    a.threads = {
-        std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, oracle::kMaxThreads)};
-  a.isa = isa_named(o.isa);
-  a.caches = o.caches;
-  a.rounds = o.rounds;
-  return a;
+Suites suites() {
+  const std::string file = (cli::corpus_directory("") / "networks.cases").string();
+  try {
+    return {cli::read_input(file), file};
+  } catch (const oracle::ParseError& e) {
+    throw cli::UsageError(e.what());
+  }
 }
 
-std::vector<Item> items_of(const Options& o, const Asked& a) {
-  std::vector<Entry> shapes;
+/// The user's own lines.
+void add_lines(const std::string& argument, std::vector<Entry>& all) {
+  for (cli::Asked& line : cli::read_cases(argument)) {
+    const std::string where = line.where.empty() ? "--cases" : line.where;
+    if (const std::string why = untimed(line.value); !why.empty())
+      throw cli::UsageError(fmt::format("{}: {}", where, why));
+    if (line.value.exec && !is_here(line.value.exec->isa))
+      throw cli::UsageError(fmt::format("{}: isa={}: this machine and build have {}", where,
+                                        name(line.value.exec->isa), isas_here()));
+    Entry entry;
+    entry.suite = "cases";
+    entry.value = std::move(line.value);
+    entry.where = where;
+    add_once(all, std::move(entry));
+  }
+}
+
+std::vector<Entry> entries_of(const Options& o) {
+  std::vector<Entry> all;
+  std::vector<std::string> names = o.suites;
+  if (names.empty() && o.cases.empty()) names = {"resnet50"};
   try {
-    shapes = entries(o.suites, o.batches);
+    if (!names.empty()) all = suites().entries(names, o.batches);
   } catch (const std::invalid_argument& e) {
     throw cli::UsageError(fmt::format("--suite: {}", e.what()));
   }
-  std::vector<Item> all = items(shapes, a);
-  std::erase_if(all, [&](const Item& item) {
-    return oracle::print(item.value).find(o.filter) == std::string::npos;
-  });
-  if (all.empty())
-    throw cli::UsageError(
-        "nothing to measure: no case line of these suites and layouts has the text of --filter");
-  for (const Item& item : all)
-    if (const auto why = oracle::defect(item.value); !why.empty())
-      throw cli::UsageError(fmt::format("{}: {}", shape_name(item.entry.shape), why));
+  if (!o.cases.empty()) add_lines(o.cases, all);
   return all;
 }
 
+std::string suites_help() {
+  const std::string text = "Of corpus/networks.cases (default resnet50)";
+  try {
+    return text + ": " + suites().names();
+  } catch (const cli::UsageError&) {
+    return text;  // who asks for one is told what is wrong with the file
+  }
+}
+
+}  // namespace
+
 void add_row_options(CLI::App& app, Options& o) {
-  const auto list = [&](const char* flag, std::vector<std::string>& to, const char* what,
+  const auto list = [&](const char* flags, std::vector<std::string>& to, const char* what,
                         std::vector<std::string> allowed) {
-    app.add_option(flag, to, what)->delimiter(',')->check(CLI::IsMember(std::move(allowed)));
+    app.add_option(flags, to, what)->delimiter(',')->check(CLI::IsMember(std::move(allowed)));
   };
-  app.add_option("--suite", o.suites, suite_names() + " (default resnet50)")->delimiter(',');
+  app.add_option("--suite", o.suites, suites_help())->delimiter(',');
+  app.add_option("--cases", o.cases,
+                 "Own lines, a file of them, or - for standard input. What a line says is taken: "
+                 "dtype, the T, E and B of its program, and behind a bar layout, threads and isa");
   list("--against", o.against, "Peers (default libtorch,onednn)", {"libtorch", "onednn", "none"});
-  list("--dtype", o.dtypes, "Of the data (default f32); parameters are f32, or f64",
+  list("--dtype,--dtypes", o.dtypes,
+       "Of the data, instead of the line's (f32 in the suites); parameters are f32, or f64",
        {"f32", "f64", "bf16", "f16"});
-  list("--layout", o.layouts, "Memory order (default both)", {"nchw", "nhwc"});
-  list("--op", o.ops, "Calls (default all)", {"training", "evaluation", "backward"});
+  list("--layout,--layouts", o.layouts, "Memory order (default the line's, or both)",
+       {"nchw", "nhwc"});
+  list("--op,--ops", o.ops, "Calls (default all of the line's program)",
+       {"training", "evaluation", "backward"});
   app.add_option("--mb", o.batches, "Batch sizes of the networks instead of their own")
       ->delimiter(',')
       ->check(CLI::Range(1, 4096));
-  app.add_option("--threads", o.threads, "Thread counts (default: one a core)")
+  app.add_option("--threads", o.threads, "Thread counts (default the line's, or one a core)")
       ->delimiter(',')
       ->check(CLI::Range(1, oracle::kMaxThreads));
-  app.add_option("--isa", o.isa, "Truenorm's instruction set (default best)");
+  app.add_option("--isa", o.isa, "Truenorm's instruction set (default the line's, or best)");
   app.add_option(
          "--caches", o.caches,
          "Bytes of a core's and of the shared cache that Truenorm's loop nests are made for, "
@@ -114,6 +137,52 @@ void add_row_options(CLI::App& app, Options& o) {
       ->expected(2)
       ->check(CLI::NonNegativeNumber);
   app.add_option("--filter", o.filter, "Only case lines with this text, such as c64s56");
+}
+
+void add_round_options(CLI::App& app, Options& o) {
+  app.add_option("--rounds", o.rounds,
+                 "Measurements of each (default 11); fewer than 6 give no confidence interval")
+      ->check(CLI::Range(1, 10000));
+  app.add_option("--seed", o.seed, "Of the order within the rounds (default 1)");
+  app.add_flag(
+      "--fresh", o.fresh,
+      "Also calls that allocate their outputs, with malloc as a program has it by default");
+  app.add_flag("--cold", o.cold,
+               "Also calls whose tensors and vectors were flushed from all caches before");
+}
+
+Asked asked(const Options& o) {
+  Asked a;
+  a.peers = peers_of(o);
+  a.dtypes = enumerators<oracle::Dtype>(o.dtypes, oracle::kDtypes);
+  a.layouts = enumerators<oracle::Layout>(o.layouts, oracle::kLayouts);
+  a.ops = enumerators<Op>(o.ops, 3);
+  a.threads = o.threads;
+  a.isa = isa_named(o.isa);
+  a.caches = o.caches;
+  a.rounds = o.rounds;
+  a.seed = o.seed;
+  a.fresh = o.fresh;
+  a.cold = o.cold;
+  if (a.cold && !kCanEvict)
+    throw cli::UsageError("--cold: this processor lets no program flush its caches (x86 does)");
+  return a;
+}
+
+std::vector<Item> items_of(const Options& o, const Asked& a) {
+  const std::vector<Entry> chosen = entries_of(o);
+  std::vector<Item> all = items(chosen, a);
+  std::erase_if(all, [&](const Item& item) {
+    return oracle::print(item.value).find(o.filter) == std::string::npos;
+  });
+  if (all.empty())
+    throw cli::UsageError(
+        "nothing to measure: no case line of these suites, layouts and calls has the text of "
+        "--filter");
+  for (const Item& item : all)
+    if (const auto why = untimed(item.value); !why.empty())
+      throw cli::UsageError(fmt::format("{}: {}", shape_name(item.entry.value.problem.shape), why));
+  return all;
 }
 
 }  // namespace truenorm::bench

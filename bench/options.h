@@ -2,30 +2,37 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "session.h"
+#include "items.h"
 
 namespace truenorm::bench {
 
+/// Empty lists: what each line says, or all; see add_row_options().
 struct Options {
-  std::vector<std::string> suites{"resnet50"}, against{"libtorch", "onednn"}, dtypes{"f32"},
-      layouts{"nchw", "nhwc"}, ops{"training", "evaluation", "backward"};
+  std::vector<std::string> suites, against{"libtorch", "onednn"}, dtypes, layouts, ops;
+  std::string cases;  // a line or a file of lines
   std::vector<std::int64_t> batches;
   std::vector<int> threads;
   std::string isa = "best", json, filter;
   std::vector<std::int64_t> caches;
   int rounds = 11;
+  std::uint64_t seed = 1;
+  bool fresh = false, cold = false;
 };
+
+/// The options that choose rows and contestants.
+void add_row_options(CLI::App&, Options&);
+
+/// The options that say how they are measured.
+void add_round_options(CLI::App&, Options&);
 
 /// What is measured and how. Throws a UsageError of oracle/cli for what this machine or build has not.
 Asked asked(const Options&);
 
 /// The rows in the order in which they are measured. Throws UsageError, also where there are none.
 std::vector<Item> items_of(const Options&, const Asked&);
-
-/// The options that choose rows and contestants.
-void add_row_options(CLI::App&, Options&);
 
 }  // namespace truenorm::bench

@@ -1,5 +1,7 @@
 #include "roofline.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdint>
 
@@ -62,6 +64,32 @@ void move_memory(const void* a, const void* b, void* out, std::size_t bytes, int
     move(static_cast<const std::uint32_t*>(a), static_cast<const std::uint32_t*>(b),
          static_cast<std::uint32_t*>(out), lines * part / parts, lines * (part + 1) / parts,
          stream);
+}
+
+const char* name(Level level) {
+  constexpr const char* kNames[] = {"L1", "L2", "L3", "memory"};
+  return kNames[static_cast<int>(level)];
+}
+
+Caches caches_here() {
+  const auto bytes = [](int which) {
+    return static_cast<std::size_t>(std::max(0L, sysconf(which)));
+  };
+  return {bytes(_SC_LEVEL1_DCACHE_SIZE), bytes(_SC_LEVEL2_CACHE_SIZE),
+          bytes(_SC_LEVEL3_CACHE_SIZE)};
+}
+
+std::size_t own_cache(const Caches& caches) {
+  return caches.l2 > 0 ? caches.l2 : std::size_t{1} << 20;
+}
+
+Level level_of(const Caches& caches, std::size_t tensor_bytes, Op op, int threads) {
+  const std::size_t all = tensor_bytes * static_cast<std::size_t>(pass_moves(op));
+  const std::size_t share = all / static_cast<std::size_t>(threads);
+  return share <= caches.l1   ? Level::l1
+         : share <= caches.l2 ? Level::l2
+         : all <= caches.l3   ? Level::l3
+                              : Level::memory;
 }
 
 int pass_moves(Op op) { return op == Op::backward ? 3 : 2; }

@@ -1,9 +1,8 @@
 #include "session.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <exception>
+#include <optional>
 
 #include "oracle/text.h"
 #include "oracle/words.h"
@@ -12,48 +11,13 @@
 namespace truenorm::bench {
 namespace {
 
-oracle::Problem problem(const oracle::Shape& shape, oracle::Dtype dtype) {
-  oracle::Problem p;
-  p.shape = shape;
-  p.dtype = dtype;
-  p.param_dtype = dtype == oracle::Dtype::f64 ? dtype : oracle::Dtype::f32;
-  p.rm = {oracle::DistKind::normal, 0, 1, {}};
-  p.rv = {oracle::DistKind::uniform, 0.5, 2, {}};
-  p.seed = 1;
-  return p;
-}
-
-oracle::Exec exec(oracle::Layout layout, int threads, oracle::Isa isa) {
-  oracle::Exec e;
-  e.x = e.y = e.dy = e.dx = layout;
-  e.threads = threads;
-  e.isa = isa;
-  return e;
-}
-
-/// A core's own cache.
-std::size_t cache_bytes() {
-  const long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-  return bytes > 0 ? static_cast<std::size_t>(bytes) : std::size_t{1} << 20;
+/// A peer's part of a column, from the samples by round.
+Compared compare(const std::vector<double>& peer, const std::vector<double>& own) {
+  const std::vector<double> r = ratios(peer, own);
+  return {median(peer), median(r), spread(r), median_interval(r)};
 }
 
 }  // namespace
-
-std::vector<Item> items(const std::vector<Entry>& entries, const Asked& asked) {
-  std::vector<Item> all;
-  for (const oracle::Dtype dtype : asked.dtypes)
-    for (const Entry& entry : entries)
-      for (const oracle::Layout layout : asked.layouts) {
-        if (!(layout == oracle::Layout::nchw ? entry.nchw : entry.nhwc)) continue;
-        for (const Op op : asked.ops)
-          for (const int threads : asked.threads)
-            all.push_back(
-                {entry,
-                 {problem_of(problem(entry.shape, dtype), op), exec(layout, threads, asked.isa)},
-                 op});
-      }
-  return all;
-}
 
 Session::Session(Asked asked, std::function<bool()> interrupted)
     : asked_(std::move(asked)),
@@ -76,7 +40,7 @@ std::map<std::string, std::string> Session::versions() const {
 void Session::make_data(const Item& item) {
   const oracle::Problem& p = item.value.problem;
   const oracle::Layout layout = item.value.exec->x;
-  const bool same = made_ && of_.shape == p.shape && of_.dtype == p.dtype;
+  const bool same = made_ && of_ == problem_of(p, Op::backward);
   if (same && layout == placed_) return;
   if (!same) inputs_ = bench::make_inputs(p);
   const std::size_t bytes = tensor_bytes(p.shape, p.dtype);
@@ -88,7 +52,7 @@ void Session::make_data(const Item& item) {
   place(inputs_.bias, p.param_dtype, bias_.reserve(vector));
   place(inputs_.running_mean, p.param_dtype, running_mean_.reserve(vector));
   place(inputs_.running_var, p.param_dtype, running_var_.reserve(vector));
-  of_ = p;
+  of_ = problem_of(p, Op::backward);
   placed_ = layout;
   made_ = true;
 }
@@ -107,23 +71,44 @@ Work Session::work_of(const Item& item) const {
   return w;
 }
 
-Row Session::play(const Item& item) {
+Row Session::row_of(const Item& item) const {
+  const oracle::Shape& shape = item.value.problem.shape;
   Row row;
   row.line = oracle::print(item.value);
   row.suite = item.entry.suite;
-  row.shape = shape_name(item.entry.shape);
+  row.shape = shape_name(shape);
   row.op = item.op;
   row.layout = item.value.exec->x;
   row.dtype = item.value.problem.dtype;
   row.threads = item.value.exec->threads;
-  row.channels = item.entry.shape.c;
-  row.bytes = tensor_bytes(item.entry.shape, row.dtype);
+  row.channels = shape.c;
+  row.times = item.entry.times;
+  row.one_layout = one_layout(shape);
+  row.bytes = tensor_bytes(shape, row.dtype);
+  row.level = level_of(caches_, row.bytes, row.op, row.threads);
+  return row;
+}
+
+Row Session::prepare(const Item& item, bool& ready) {
+  Row row = row_of(item);
   make_data(item);
   const Work w = work_of(item);
-  if (!judged(item, w, row)) return row;
-  invite(w, row);
-  measure(w, row);
+  ready = judged(item, w, row);
+  if (ready) invite(w, row);
   return row;
+}
+
+Row Session::play(const Item& item) {
+  bool ready = false;
+  Row row = prepare(item, ready);
+  if (ready) measure(work_of(item), row);
+  return row;
+}
+
+Contestant& Session::contestant(const std::string& name) const {
+  for (const auto& peer : peers_)
+    if (peer->name() == name) return *peer;
+  return *truenorm_;
 }
 
 bool Session::judged(const Item& item, const Work& w, Row& row) {
@@ -156,49 +141,81 @@ void Session::invite(const Work& w, Row& row) {
   }
 }
 
+/// What a call reads and where its outputs were last: not its code, nor what it keeps for itself.
+void Session::evict_all(const Work& w, const Contestant& who) const {
+  const oracle::Problem& p = w.problem;
+  const std::size_t tensor = tensor_bytes(p.shape, p.dtype);
+  const std::size_t vector = static_cast<std::size_t>(p.shape.c) * oracle::size_of(p.param_dtype);
+  const auto drop = [&](const void* data, std::size_t bytes) {
+    if (data != nullptr) evict(data, bytes, w.exec.threads);
+  };
+  const Outputs out = who.outputs();
+  for (const void* data : {w.x, w.op == Op::backward ? w.dy : nullptr, out.y, out.dx})
+    drop(data, tensor);
+  for (const void* data : {w.weight, w.bias, w.running_mean, w.running_var, out.running_mean,
+                           out.running_var, out.dweight, out.dbias})
+    drop(data, vector);
+  for (const void* data : {out.save_mean, out.save_invstd})
+    drop(data, static_cast<std::size_t>(p.shape.c) * sizeof(double));
+}
+
 void Session::measure(const Work& w, Row& row) {
   std::vector<Slot> slots;
-  const auto add = [&](std::string name, std::function<void()> call) {
-    slots.push_back({std::move(name), std::move(call), 1, {}});
-    calibrate(slots.back());
+  const auto add = [&](Slot slot) {
+    calibrate(slot);
+    slots.push_back(std::move(slot));
   };
-  const auto run = [](Contestant& c) { return [&c] { c.run(); }; };
-  add("truenorm", run(*truenorm_));
+  const auto add_contestant = [&](Contestant& c) {
+    add({c.name(), [&c] { c.run(); }});
+    if (asked_.fresh) add({c.name() + "_fresh", [&c] { c.run_fresh(); }, {}, true});
+    if (asked_.cold)
+      add({c.name() + "_cold", [&c] { c.run(); }, [this, &w, &c] { evict_all(w, c); }});
+  };
+  add_contestant(*truenorm_);
   for (const auto& peer : peers_)
-    if (row.peers[peer->name()].absent.empty()) add(peer->name(), run(*peer));
-  add("truenorm_again", run(*truenorm_));
+    if (row.peers[peer->name()].absent.empty()) add_contestant(*peer);
+  add({"truenorm_again", [this] { truenorm_->run(); }});
   const void* second = w.op == Op::backward ? w.dy : nullptr;
   const auto copy = [&](const char* name, int threads, bool stream) {
-    add(name, [&w, &row, this, second, threads, stream] {
-      move_memory(w.x, second, moved_.data(), row.bytes, threads, stream);
-    });
+    add({name, [&w, &row, this, second, threads, stream] {
+           move_memory(w.x, second, moved_.data(), row.bytes, threads, stream);
+         }});
   };
   copy("copy", w.exec.threads, false);
   copy("copy_streamed", w.exec.threads, true);
   // A bound must not be passed by not waking anybody up.
-  if (w.exec.threads > 1 && row.bytes <= cache_bytes()) copy("copy_by_one", 1, false);
-  if (!play_rounds(slots, asked_.rounds, interrupted_)) return;
+  if (w.exec.threads > 1 && row.bytes <= own_cache(caches_)) copy("copy_by_one", 1, false);
+  oracle::Dice dice(asked_.seed, played_++);
+  if (play_rounds(slots, asked_.rounds, dice, interrupted_)) conclude(slots, w, row);
+}
 
-  const std::vector<double>& own = slots.front().ns;
-  row.ns = median(own);
-  row.spread = spread(own);
+void Session::conclude(const std::vector<Slot>& slots, const Work& w, Row& row) const {
   for (const Slot& slot : slots) {
     row.samples[slot.name] = slot.ns;
     row.measurements += slot.ns.size();
     row.disturbed += static_cast<std::size_t>(slot.disturbed);
-    const std::vector<double> r = ratios(slot.ns, own);
-    if (slot.name == "truenorm_again") row.aa = median(r);
     if (slot.name.starts_with("copy"))
       row.copy_ns = row.copy_ns > 0 ? std::min(row.copy_ns, median(slot.ns)) : median(slot.ns);
-    const auto peer = row.peers.find(slot.name);
-    if (peer == row.peers.end()) continue;
-    peer->second.ns = median(slot.ns);
-    peer->second.ratio = median(r);
-    peer->second.spread = spread(r);
+  }
+  const std::vector<double>& own = row.samples.at("truenorm");
+  row.ns = median(own);
+  row.spread = spread(own);
+  const Compared again = compare(row.samples.at("truenorm_again"), own);
+  row.aa = again.ratio;
+  row.aa_interval = again.interval;
+  for (auto& [name, peer] : row.peers)
+    if (peer.absent.empty()) static_cast<Compared&>(peer) = compare(row.samples.at(name), own);
+  for (const std::string& column : asked_.others()) {
+    const std::vector<double>& other = row.samples.at("truenorm_" + column);
+    row.others[column] = median(other);
+    for (auto& [name, peer] : row.peers)
+      if (peer.absent.empty())
+        peer.others[column] = compare(row.samples.at(name + "_" + column), other);
   }
   const auto bytes = static_cast<double>(row.bytes);
+  const int must = must_move(w.problem.shape, w.exec.x, w.problem.dtype, w.op, own_cache(caches_));
   row.gbps = bytes * textbook_moves(w.op) / row.ns;
-  const int must = must_move(w.problem.shape, w.exec.x, w.problem.dtype, w.op, cache_bytes());
+  row.must_gbps = bytes * must / row.ns;
   row.roofline_pct = 100 * row.copy_ns * must / pass_moves(w.op) / row.ns;
   row.measured = true;
 }

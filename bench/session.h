@@ -1,4 +1,4 @@
-// A run: what is asked, and the rows that come of it.
+// A run: items, and the rows that come of them.
 #pragma once
 
 #include <functional>
@@ -8,33 +8,12 @@
 
 #include "check.h"
 #include "contestant.h"
+#include "items.h"
 #include "measure.h"
 #include "memory.h"
 #include "report.h"
-#include "suites.h"
 
 namespace truenorm::bench {
-
-struct Asked {
-  std::vector<std::string> peers;  // "libtorch", "onednn"
-  std::vector<oracle::Dtype> dtypes;
-  std::vector<oracle::Layout> layouts;
-  std::vector<Op> ops;
-  std::vector<int> threads;
-  oracle::Isa isa = oracle::Isa::best;
-  std::vector<std::int64_t> caches;  // as make_truenorm() takes them
-  int rounds = 11;
-};
-
-/// One row to be measured.
-struct Item {
-  Entry entry;
-  oracle::Case value;
-  Op op = Op::training;
-};
-
-/// The rows of entries, those of one tensor's data next to each other.
-std::vector<Item> items(const std::vector<Entry>&, const Asked&);
 
 /// Measures items in their order. Keeps what the next one can use: contestants, data, memory.
 class Session {
@@ -43,21 +22,31 @@ class Session {
 
   /// The row; not measured where the verdict is not good, or if interrupted.
   Row play(const Item&);
+  /// Its first half: whoever can is ready to run() this item and was judged. Not measured; with
+  /// `ready` false if truenorm's verdict is not good.
+  Row prepare(const Item&, bool& ready);
+  /// "truenorm" or a peer that was asked for.
+  Contestant& contestant(const std::string& name) const;
   /// "truenorm", "libtorch", ... to their versions.
   std::map<std::string, std::string> versions() const;
 
  private:
   void make_data(const Item&);
+  Row row_of(const Item&) const;
   Work work_of(const Item&) const;
   bool judged(const Item&, const Work&, Row&);
   void invite(const Work&, Row&);
+  void evict_all(const Work&, const Contestant&) const;
   void measure(const Work&, Row&);
+  void conclude(const std::vector<Slot>&, const Work&, Row&) const;
 
   Asked asked_;
   std::function<bool()> interrupted_;
   std::unique_ptr<Contestant> truenorm_;
   std::vector<std::unique_ptr<Contestant>> peers_;
 
+  std::uint64_t played_ = 0;  // rows
+  Caches caches_ = caches_here();
   oracle::Problem of_;  // what the data below are of
   bool made_ = false;
   oracle::Layout placed_ = oracle::Layout::nchw;

@@ -3,106 +3,193 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <stdexcept>
+#include <charconv>
+#include <optional>
 #include <utility>
 
+#include "oracle/text.h"
+
 namespace truenorm::bench {
-namespace {
 
-using oracle::Shape;
+using oracle::ParseError;
 
-Shape make(std::int64_t n, std::int64_t c, std::initializer_list<std::int64_t> spatial) {
-  Shape shape{n, c, static_cast<int>(spatial.size()), {}};
-  std::copy(spatial.begin(), spatial.end(), shape.s.begin());
-  return shape;
-}
-
-/// Square images of a network: channels and edge.
-using Images = std::vector<std::pair<std::int64_t, std::int64_t>>;
-
-// He et al. 2015: every distinct BatchNorm of ResNet-50.
-const Images kResnet50{{64, 112}, {64, 56},   {256, 56}, {128, 28}, {512, 28},
-                       {256, 14}, {1024, 14}, {512, 7},  {2048, 7}};
-
-// Ioffe and Szegedy 2015: every distinct BatchNorm of Inception-BN (GoogLeNet v2), the list that
-// oneDNN's own benchmark uses.
-const Images kInception{{64, 112}, {64, 56},  {192, 56}, {64, 28},  {96, 28},  {32, 28},
-                        {128, 28}, {160, 14}, {96, 14},  {128, 4},  {224, 14}, {64, 14},
-                        {128, 14}, {192, 14}, {192, 7},  {256, 14}, {256, 7},  {128, 2},
-                        {352, 7},  {320, 7},  {160, 7},  {224, 7},  {128, 7}};
-
-class List {
+/// Reads the file line by line; a word is told with its column.
+class Suites::Reader {
  public:
-  explicit List(const std::vector<std::int64_t>& batches) : batches_(batches) {}
+  Reader(std::vector<Suite>& suites, std::string_view what) : suites_(suites), what_(what) {}
 
-  void add(const std::string& suite) {
-    if (suite == "table") {
-      for (const char* part : {"resnet50", "inception", "nxc", "ncl", "3d", "odd"}) add(part);
-    } else if (suite == "resnet50") {
-      images(suite, kResnet50, {8, 32});
-    } else if (suite == "inception") {
-      images(suite, kInception, {8});
-    } else if (suite == "few") {
-      for (const std::int64_t c : {1, 2, 3, 4, 5, 7, 8, 12, 15})
-        push({suite, make(8, c, {112, 112}), false, true});
-    } else {
-      for (const Shape& shape : others(suite)) push({suite, shape, true, true});
-    }
+  void line(std::string_view text) {
+    ++number_;
+    text_ = text;
+    at_ = 0;
+    const Word first = next();
+    if (first.text == "#suite") return suite();
+    if (first.text == "#case") return one();
+    if (first.text.empty()) open_ = false;
   }
-
-  std::vector<Entry> take() { return std::move(entries_); }
 
  private:
-  static std::vector<Shape> others(const std::string& suite) {
-    if (suite == "nxc") return {make(256, 1024, {}), make(4096, 256, {}), make(16, 512, {})};
-    if (suite == "ncl") return {make(32, 128, {512}), make(8, 512, {1120})};
-    if (suite == "3d") return {make(1, 32, {56, 56, 40}), make(2, 64, {28, 28, 20})};
-    if (suite == "odd") return {make(8, 3, {224, 224}), make(7, 13, {31, 29}), make(8, 16, {8, 8})};
-    if (suite == "tiny")
-      return {make(4, 4, {}),     make(1, 4, {2, 2}), make(4, 16, {}),     make(1, 16, {4, 4}),
-              make(2, 8, {8, 8}), make(16, 64, {}),   make(4, 16, {8, 8}), make(64, 64, {})};
-    if (suite == "smoke") return {make(4, 16, {7, 7}), make(32, 24, {}), make(2, 5, {40})};
-    throw std::invalid_argument(
-        fmt::format("there is no suite '{}'; these are: {}", suite, suite_names()));
+  struct Word {
+    std::string_view text;
+    std::size_t column = 1;  // 1-based
+  };
+
+  Word next() {
+    at_ = std::min(text_.find_first_not_of(" \t\r", at_), text_.size());
+    const std::size_t end = std::min(text_.find_first_of(" \t\r", at_), text_.size());
+    const Word word{text_.substr(at_, end - at_), at_ + 1};
+    at_ = end;
+    return word;
   }
 
-  void images(const std::string& suite, const Images& images, std::vector<std::int64_t> batches) {
-    if (!batches_.empty()) batches = batches_;
-    for (const std::int64_t n : batches)
-      for (const auto& [c, edge] : images) push({suite, make(n, c, {edge, edge}), true, true});
+  [[noreturn]] void refuse(const Word& word, const std::string& expected) const {
+    throw ParseError(word.column, std::string(word.text), expected, place());
+  }
+  std::string place() const { return fmt::format("{}:{}", what_, number_); }
+  bool known(std::string_view name) const {
+    return std::any_of(suites_.begin(), suites_.end(),
+                       [&](const Suite& s) { return s.name == name; });
   }
 
-  void push(Entry entry) {
-    if (entry.shape.spatial_rank == 0) entry.nchw = false;  // one memory order, channels innermost
-    const auto same = std::find_if(entries_.begin(), entries_.end(),
-                                   [&](const Entry& e) { return e.shape == entry.shape; });
-    if (same == entries_.end()) {
-      entries_.push_back(std::move(entry));
-    } else {
-      same->nchw |= entry.nchw;
-      same->nhwc |= entry.nhwc;
+  void suite() {
+    const Word name = next();
+    if (name.text.empty() || known(name.text)) refuse(name, "the name of a new suite");
+    Suite suite{std::string(name.text), false, false, {}, {}};
+    for (Word word = next(); !word.text.empty(); word = next()) {
+      if (word.text == "network") {
+        suite.network = true;
+      } else if (word.text == "nhwc") {
+        suite.inner = true;
+      } else if (word.text == "=") {
+        others(suite);
+      } else {
+        refuse(word, "network, nhwc or =");
+      }
+    }
+    open_ = suite.of.empty();
+    suites_.push_back(std::move(suite));
+  }
+
+  void others(Suite& suite) {
+    Word word = next();
+    if (word.text.empty()) refuse(word, "suites that stand above");
+    for (; !word.text.empty(); word = next()) {
+      if (!known(word.text)) refuse(word, "a suite that stands above");
+      suite.of.emplace_back(word.text);
     }
   }
 
-  const std::vector<std::int64_t>& batches_;
-  std::vector<Entry> entries_;
+  void one() {
+    if (!open_)
+      refuse({text_.substr(0, 5), 1}, "a #suite above its cases, and no blank line between");
+    const Word times = next();
+    Entry entry;
+    const char* const end = times.text.data() + times.text.size();
+    const auto [last, error] = std::from_chars(times.text.data(), end, entry.times);
+    if (error != std::errc() || last != end || entry.times < 1)
+      refuse(times, "how many BatchNorms of the network look like this, 1 or more");
+    const std::size_t before = at_;
+    try {
+      entry.value = oracle::parse(text_.substr(before));
+    } catch (const ParseError& e) {
+      throw ParseError(before + e.column, e.token, e.expected, place());
+    }
+    if (const std::string why = untimed(entry.value); !why.empty())
+      refuse({text_.substr(before), before + 1}, "a case that can be timed: " + why);
+    Suite& suite = suites_.back();
+    entry.suite = suite.name;
+    entry.network = suite.network;
+    entry.inner = suite.inner;
+    suite.entries.push_back(std::move(entry));
+  }
+
+  std::vector<Suite>& suites_;
+  std::string_view what_, text_;
+  std::size_t at_ = 0;
+  int number_ = 0;
+  bool open_ = false;  // cases of the last suite may follow
 };
 
-}  // namespace
-
-std::string suite_names() {
-  return "resnet50, inception, nxc, ncl, 3d, odd, table (all before), few, tiny, smoke";
+Suites::Suites(std::string_view text, std::string_view what) {
+  Reader reader(suites_, what);
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    reader.line(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
 }
 
-std::vector<Entry> entries(const std::vector<std::string>& suites,
-                           const std::vector<std::int64_t>& batches) {
-  List list(batches);
-  for (const std::string& suite : suites) list.add(suite);
-  return list.take();
+std::string Suites::names() const {
+  std::string all;
+  for (const Suite& suite : suites_) {
+    all += (all.empty() ? "" : ", ") + suite.name;
+    if (!suite.of.empty()) all += fmt::format(" ({})", fmt::join(suite.of, " "));
+  }
+  return all;
 }
 
-std::string shape_name(const Shape& shape) {
+const Suites::Suite* Suites::find(std::string_view name) const {
+  const auto it = std::find_if(suites_.begin(), suites_.end(),
+                               [&](const Suite& suite) { return suite.name == name; });
+  return it == suites_.end() ? nullptr : &*it;
+}
+
+void Suites::collect(const Suite& suite, const std::vector<std::int64_t>& batches,
+                     std::vector<Entry>& all) const {
+  for (const std::string& other : suite.of) collect(*find(other), batches, all);
+  if (!suite.network || batches.empty()) {
+    for (const Entry& entry : suite.entries) add_once(all, entry);
+    return;
+  }
+  for (const std::int64_t n : batches)
+    for (Entry entry : suite.entries) {
+      entry.value.problem.shape.n = n;
+      add_once(all, std::move(entry));
+    }
+}
+
+std::vector<Entry> Suites::entries(const std::vector<std::string>& suites,
+                                   const std::vector<std::int64_t>& batches) const {
+  std::vector<Entry> all;
+  for (const std::string& name : suites) {
+    const Suite* suite = find(name);
+    if (suite == nullptr)
+      throw std::invalid_argument(fmt::format("there is no suite '{}'; these are: {}", name,
+                                              suites_.empty() ? "none" : names()));
+    collect(*suite, batches, all);
+  }
+  return all;
+}
+
+void add_once(std::vector<Entry>& all, Entry entry) {
+  const auto same =
+      std::find_if(all.begin(), all.end(), [&](const Entry& e) { return e.value == entry.value; });
+  if (same == all.end()) return all.push_back(std::move(entry));
+  same->inner = same->inner && entry.inner;
+}
+
+std::string untimed(const oracle::Case& value) {
+  const oracle::Problem& p = value.problem;
+  if (const auto why = oracle::defect(value); !why.empty()) return std::string(why);
+  if (p.shape.numel() == 0) return "n, c, s: the tensor is empty; sizes of 1 or more";
+  if (!p.weight || !p.bias) return "affine: affine=gb is timed only";
+  if (!p.track || p.momentum.cumulative) return "stats, mom: stats=on and a number are timed only";
+  if (p.renorm) return "renorm: is not timed";
+  for (const oracle::Step& step : p.run)
+    if (!oracle::has_data(step.op) || step.batch != oracle::Step::kSameBatch)
+      return "run: T, E and B on one batch size are timed only, such as run=TBE";
+  if (!value.exec) return {};
+  const oracle::Exec& e = *value.exec;
+  if (e.x != oracle::Layout::nchw && e.x != oracle::Layout::nhwc)
+    return "layout: nchw and nhwc are timed only";
+  if (e.y != e.x || e.dy != e.x || e.dx != e.x) return "y, dy, dx: one layout of all is timed only";
+  if (e.inplace || e.strided_params || e.skew != 0)
+    return "inplace, params, skew: tensors and vectors of their own, on cache lines, are timed "
+           "only";
+  return {};
+}
+
+std::string shape_name(const oracle::Shape& shape) {
   std::string name = fmt::format("n{}c{}", shape.n, shape.c);
   for (int d = 0; d < shape.spatial_rank; ++d)
     name += fmt::format("{}{}", d == 0 ? 's' : 'x', shape.s[static_cast<std::size_t>(d)]);

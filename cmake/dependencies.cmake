@@ -12,7 +12,8 @@ endfunction()
 
 set(needs nlohmann_json:nlohmann-json3-dev)
 if(NOT TRUENORM_FUZZ_ONLY)
-  list(APPEND needs fmt:libfmt-dev CLI11:libcli11-dev rapidcheck:librapidcheck-dev GTest:libgtest-dev)
+  list(APPEND needs fmt:libfmt-dev CLI11:libcli11-dev rapidcheck:librapidcheck-dev GTest:libgtest-dev
+    benchmark:libbenchmark-dev)
 endif()
 foreach(need IN LISTS needs)
   string(REPLACE ":" ";" need "${need}")

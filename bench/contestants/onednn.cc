@@ -87,11 +87,21 @@ class OneDnn final : public Contestant {
       }
     }
     now_ = std::move(chosen);
+    fresh_.clear();
     return now_.primitive ? "" : why;
   }
 
   void run() override {
     now_.primitive.execute(stream_, now_.arguments);
+    stream_.wait();
+  }
+
+  void run_fresh() override {
+    if (fresh_.empty()) fresh_ = now_.arguments;
+    for (const int output : now_.outputs) fresh_[output] = memory();
+    for (const int output : now_.outputs)
+      fresh_[output] = memory(now_.arguments.at(output).get_desc(), engine_);
+    now_.primitive.execute(stream_, fresh_);
     stream_.wait();
   }
 
@@ -116,6 +126,7 @@ class OneDnn final : public Contestant {
     Arguments arguments;
     std::string implementation;
     bool backward = false;
+    std::vector<int> outputs;
   };
 
   void make(const Work& w, const memory::desc& data) {
@@ -146,7 +157,10 @@ class OneDnn final : public Contestant {
              {DNNL_ARG_SCALE, given(w.weight)},
              {DNNL_ARG_SHIFT, given(w.bias)}},
             forward.impl_info_str(),
-            false};
+            false,
+            {DNNL_ARG_DST}};
+    if (w.op == Op::training)
+      now_.outputs.insert(now_.outputs.end(), {DNNL_ARG_MEAN, DNNL_ARG_VARIANCE});
     if (w.op != Op::backward) return;
     run();  // the statistics
     const auto backward = backward_desc(engine_, data, w.problem.eps, flags, forward);
@@ -160,7 +174,8 @@ class OneDnn final : public Contestant {
              {DNNL_ARG_DIFF_SCALE, own(dweight_)},
              {DNNL_ARG_DIFF_SHIFT, own(dbias_)}},
             backward.impl_info_str(),
-            true};
+            true,
+            {DNNL_ARG_DIFF_SRC, DNNL_ARG_DIFF_SCALE, DNNL_ARG_DIFF_SHIFT}};
     if (DNNL_VERSION_MAJOR < 3)  // counted among the inputs there, though it is never read
       now_.arguments.emplace(DNNL_ARG_SHIFT, given(w.bias));
   }
@@ -182,6 +197,7 @@ class OneDnn final : public Contestant {
   dnnl::stream stream_{engine_};
   Buffer y_, dx_, mean_, var_, dweight_, dbias_;
   Made now_;
+  Arguments fresh_;  // with outputs of the last run_fresh()
 };
 
 }  // namespace

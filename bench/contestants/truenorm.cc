@@ -54,7 +54,7 @@ class Truenorm final : public Contestant {
     }
     op_ = w.op;
     const auto channels = static_cast<std::size_t>(w.problem.shape.c);
-    const std::size_t bytes = tensor_bytes(w.problem.shape, w.problem.dtype);
+    bytes_ = tensor_bytes(w.problem.shape, w.problem.dtype);
     const Dtype params = dtype_of(w.problem.param_dtype);
     const auto constant = [&](const void* data) {
       return ConstVector{data, params, w.problem.shape.c, 1};
@@ -69,7 +69,7 @@ class Truenorm final : public Contestant {
                 static_cast<std::byte*>(mean.data));
     std::copy_n(static_cast<const std::byte*>(w.running_var), size,
                 static_cast<std::byte*>(var.data));
-    const auto y = tensor<Tensor>(y_.reserve(bytes), w);
+    const auto y = tensor<Tensor>(y_.reserve(bytes_), w);
     // The statistics are saved in f64, as the layer does.
     training_ = {x,
                  constant(w.weight),
@@ -86,7 +86,7 @@ class Truenorm final : public Contestant {
     accept(forward_training(*context_, training_));
     backward_ = {tensor<ConstTensor>(w.dy, w), x,
                  constant(w.weight),           training_.save_mean,
-                 training_.save_invstd,        tensor<Tensor>(dx_.reserve(bytes), w),
+                 training_.save_invstd,        tensor<Tensor>(dx_.reserve(bytes_), w),
                  vector(dweight_, params),     vector(dbias_, params)};
     return {};
   }
@@ -99,6 +99,35 @@ class Truenorm final : public Contestant {
         return accept(forward_inference(*context_, inference_));
       case Op::backward:
         return accept(backward_training(*context_, backward_));
+    }
+  }
+
+  void run_fresh() override {
+    for (Allocation& output : fresh_) output.free();
+    const auto tensor = [&](Tensor t, std::size_t i) {
+      t.data = fresh_[i].allocate(bytes_);
+      return t;
+    };
+    const auto vector = [&](Vector v, std::size_t i) {
+      v.data = fresh_[i].allocate(static_cast<std::size_t>(v.size) * 8);
+      return v;
+    };
+    if (op_ == Op::training) {
+      ForwardTraining call = training_;
+      call.y = tensor(call.y, 0);
+      call.save_mean = vector(call.save_mean, 1);
+      call.save_invstd = vector(call.save_invstd, 2);
+      accept(forward_training(*context_, call));
+    } else if (op_ == Op::evaluation) {
+      ForwardInference call = inference_;
+      call.y = tensor(call.y, 0);
+      accept(forward_inference(*context_, call));
+    } else {
+      BackwardTraining call = backward_;
+      call.dx = tensor(call.dx, 0);
+      call.dweight = vector(call.dweight, 1);
+      call.dbias = vector(call.dbias, 2);
+      accept(backward_training(*context_, call));
     }
   }
 
@@ -136,6 +165,8 @@ class Truenorm final : public Contestant {
   std::unique_ptr<Context> context_;
   oracle::Isa asked_ = oracle::Isa::best;
   Op op_ = Op::training;
+  std::size_t bytes_ = 0;  // of a tensor
+  std::array<Allocation, 3> fresh_;
   Buffer y_, dx_, running_mean_, running_var_, save_mean_, save_invstd_, dweight_, dbias_;
   ForwardTraining training_;
   ForwardInference inference_;
