@@ -145,10 +145,9 @@ oracle::Inputs make_inputs(const oracle::Problem& p) {
   return oracle::make_inputs({problem_of(p, Op::backward), oracle::Exec{}});
 }
 
-oracle::Verdict check(const Contestant& contestant, const Work& w, const oracle::Inputs& inputs,
-                      Extent extent) {
+oracle::Verdict check(const Contestant& contestant, const Outputs& out, const Work& w,
+                      const oracle::Inputs& inputs, Extent extent) {
   const oracle::Shape& shape = w.problem.shape;
-  const Outputs out = contestant.outputs();
   const oracle::Contract contract = contestant.contract(w.problem, w.exec);
   const std::int64_t step = std::max<std::int64_t>(1, kBlockElements / shape.per_channel());
   const std::int64_t blocks = extent == Extent::some ? 1 : (shape.c + step - 1) / step;

@@ -17,12 +17,13 @@ oracle::Problem problem_of(oracle::Problem, Op);
 
 enum class Extent {
   all,   // every element, and the statistics
-  some,  // the tensors y, or dx, dweight and dbias, of the first channels: for peers, whose verdict
-         // says that they compute the same thing
+  some,  // the tensors y, or dx, dweight and dbias, of the first channels: for peers and further
+         // outputs, whose verdict says that they compute the same thing
 };
 
-/// Judges what a contestant has put out for `work` by its own contract. Channels do not depend on
+/// Judges what a contestant has put out there for `work` by its own contract. Channels do not depend on
 /// each other, so they are judged in blocks: in parallel, and in little memory.
-oracle::Verdict check(const Contestant&, const Work&, const oracle::Inputs&, Extent);
+oracle::Verdict check(const Contestant&, const Outputs&, const Work&, const oracle::Inputs&,
+                      Extent);
 
 }  // namespace truenorm::bench

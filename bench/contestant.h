@@ -49,6 +49,8 @@ class Contestant {
   /// The same call into outputs that it allocates, as a program that gets new tensors from each call
   /// has it. Those of the call before are given back first. outputs() stays what it was.
   virtual void run_fresh() = 0;
+  /// Those of the last run_fresh().
+  virtual Outputs fresh_outputs() const = 0;
   virtual Outputs outputs() const = 0;
   /// Which of several kernels was taken, in the library's own words.
   virtual std::string implementation() const { return {}; }

@@ -33,6 +33,7 @@ class Allocation {
  public:
   void* allocate(std::size_t bytes);
   void free() { bytes_.reset(); }
+  void* data() const { return bytes_.get(); }
 
  private:
   std::unique_ptr<std::byte, Free> bytes_;

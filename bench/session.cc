@@ -121,12 +121,18 @@ bool Session::judged(const Item& item, const Work& w, Row& row) {
     row.verdict = e.what();
     return false;
   }
-  const oracle::Verdict v = check(*truenorm_, w, inputs_, Extent::all);
+  oracle::Verdict v = check(*truenorm_, truenorm_->outputs(), w, inputs_, Extent::all);
   row.score = v.score;
+  if (v.result == oracle::Result::pass && asked_.fresh) v = check_fresh(*truenorm_, w);
   row.verdict = oracle::name(v.result);
   if (v.result == oracle::Result::pass) return true;
   row.verdict += ": " + oracle::describe(item.value, v);
   return false;
+}
+
+oracle::Verdict Session::check_fresh(Contestant& who, const Work& w) const {
+  who.run_fresh();
+  return check(who, who.fresh_outputs(), w, inputs_, Extent::some);
 }
 
 void Session::invite(const Work& w, Row& row) {
@@ -135,7 +141,8 @@ void Session::invite(const Work& w, Row& row) {
     against.absent = peer->prepare(w);
     if (!against.absent.empty()) continue;
     against.implementation = peer->implementation();
-    const oracle::Verdict v = check(*peer, w, inputs_, Extent::some);
+    oracle::Verdict v = check(*peer, peer->outputs(), w, inputs_, Extent::some);
+    if (v.result == oracle::Result::pass && asked_.fresh) v = check_fresh(*peer, w);
     against.verdict = oracle::name(v.result);
     if (v.result != oracle::Result::pass) against.verdict += " (" + v.reason + ")";
   }

@@ -35,6 +35,7 @@ class Session {
   Row row_of(const Item&) const;
   Work work_of(const Item&) const;
   bool judged(const Item&, const Work&, Row&);
+  oracle::Verdict check_fresh(Contestant&, const Work&) const;
   void invite(const Work&, Row&);
   void evict_all(const Work&, const Contestant&) const;
   void measure(const Work&, Row&);

@@ -105,6 +105,19 @@ class OneDnn final : public Contestant {
     stream_.wait();
   }
 
+  Outputs fresh_outputs() const override {
+    const auto data = [&](int output) { return fresh_.at(output).get_data_handle(); };
+    Outputs o;
+    if (now_.backward) {
+      o.dx = data(DNNL_ARG_DIFF_SRC);
+      o.dweight = data(DNNL_ARG_DIFF_SCALE);
+      o.dbias = data(DNNL_ARG_DIFF_SHIFT);
+    } else {
+      o.y = data(DNNL_ARG_DST);
+    }
+    return o;
+  }
+
   Outputs outputs() const override {
     Outputs o;
     o.y = now_.backward ? nullptr : y_.data();

@@ -131,6 +131,18 @@ class Truenorm final : public Contestant {
     }
   }
 
+  Outputs fresh_outputs() const override {
+    Outputs o;
+    if (op_ == Op::backward) {
+      o.dx = fresh_[0].data();
+      o.dweight = fresh_[1].data();
+      o.dbias = fresh_[2].data();
+    } else {
+      o.y = fresh_[0].data();
+    }
+    return o;
+  }
+
   Outputs outputs() const override {
     Outputs o;
     o.y = y_.data();
@@ -165,8 +177,8 @@ class Truenorm final : public Contestant {
   std::unique_ptr<Context> context_;
   oracle::Isa asked_ = oracle::Isa::best;
   Op op_ = Op::training;
-  std::size_t bytes_ = 0;  // of a tensor
-  std::array<Allocation, 3> fresh_;
+  std::size_t bytes_ = 0;            // of a tensor
+  std::array<Allocation, 3> fresh_;  // the tensor, then the vectors of a run_fresh()
   Buffer y_, dx_, running_mean_, running_var_, save_mean_, save_invstd_, dweight_, dbias_;
   ForwardTraining training_;
   ForwardInference inference_;
