@@ -183,15 +183,20 @@ void nudge_program(Case& c, Dice& dice) {
   }
 }
 
-/// Makes the case one that its bytes stand for, within the bounds. A tenth may use them up; the
-/// others are small, for a small case tries an idea in a fraction of the time.
-Case settled(Case c, Dice& dice, Bounds bounds) {
+/// Makes the case one that its bytes stand for, within the bounds.
+Case settled(Case c, const Bounds& bounds) {
+  renumber(c.problem.run);
+  return decode(encode(c), bounds);
+}
+
+/// The bounds of most mutants: a small case tries an idea in a fraction of the time. A tenth may use
+/// up what there is.
+Bounds drawn(Bounds bounds, Dice& dice) {
   if (!dice.per_mille(100)) {
     bounds.elements = std::min<std::int64_t>(bounds.elements, 256);
     bounds.work = std::min<std::int64_t>(bounds.work, 768);
   }
-  renumber(c.problem.run);
-  return decode(encode(c), bounds);
+  return bounds;
 }
 
 std::size_t put(const Case& c, std::uint8_t* out, std::size_t capacity) {
@@ -213,8 +218,8 @@ Case decode(Bytes bytes, const Bounds& bounds) {
   return c;
 }
 
-Case mutate(Case c, Dice& dice, const Bounds& bounds, bool far) {
-  switch (dice.pick<int>({{far ? 30 : 0, 0}, {15, 1}, {25, 2}, {20, 3}, {5, 4}, {5, 5}})) {
+Case mutate(Case c, Dice& dice, const Bounds& bounds, bool climbing) {
+  switch (dice.pick<int>({{climbing ? 5 : 30, 0}, {15, 1}, {25, 2}, {20, 3}, {5, 4}, {5, 5}})) {
     case 0:
       kFields[index_below(dice, kFields.size())](c, fresh(dice));
       break;
@@ -234,7 +239,8 @@ Case mutate(Case c, Dice& dice, const Bounds& bounds, bool far) {
       (dice.below(2) == 0 ? c.problem.eps : c.problem.momentum.value) =
           nudge(dice.below(2) == 0 ? c.problem.eps : c.problem.momentum.value, dice);
   }
-  return settled(std::move(c), dice, bounds);
+  // A peak that were cut to a small case would be one no longer.
+  return settled(std::move(c), climbing ? bounds : drawn(bounds, dice));
 }
 
 Case cross(const Case& a, const Case& b, Dice& dice, const Bounds& bounds) {
@@ -248,7 +254,7 @@ Case cross(const Case& a, const Case& b, Dice& dice, const Bounds& bounds) {
              second.begin() + static_cast<std::ptrdiff_t>(index_below(dice, second.size())),
              second.end());
   c.problem.run = std::move(run);
-  return settled(std::move(c), dice, bounds);
+  return settled(std::move(c), drawn(bounds, dice));
 }
 
 std::size_t mutate_bytes(std::uint8_t* data, std::size_t size, std::size_t capacity, unsigned seed,
@@ -258,7 +264,7 @@ std::size_t mutate_bytes(std::uint8_t* data, std::size_t size, std::size_t capac
   if (peak == nullptr && LLVMFuzzerMutate != nullptr && dice.below(4) == 0)
     return LLVMFuzzerMutate(data, size, capacity);
   Case c = peak != nullptr ? *peak : decode({data, size}, bounds);
-  do c = mutate(std::move(c), dice, bounds, peak == nullptr);
+  do c = mutate(std::move(c), dice, bounds, peak != nullptr);
   while (dice.below(3) == 0);
   const std::size_t written = put(c, data, capacity);
   return written != 0 ? written : size;

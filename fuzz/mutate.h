@@ -33,15 +33,16 @@ inline constexpr Bounds kSequenceBounds{.elements = 64, .work = 30 * 64, .steps 
 /// The valid case nearest to the bytes; it has an Exec.
 oracle::Case decode(Bytes, const Bounds&);
 
-/// One change: a nudge to sizes, data, program or numbers, or, if it may go far, a field from a
-/// freshly sampled case.
-oracle::Case mutate(oracle::Case, oracle::Dice&, const Bounds&, bool far = true);
+/// One change: a nudge to sizes, data, program or numbers, or a field from a freshly sampled case;
+/// the latter seldom when climbing, and then the case may stay as large as it is. Else nine in ten
+/// are cut to small ones.
+oracle::Case mutate(oracle::Case, oracle::Dice&, const Bounds&, bool climbing = false);
 
 /// Each field from either parent; the program is the beginning of one and the end of the other.
 oracle::Case cross(const oracle::Case&, const oracle::Case&, oracle::Dice&, const Bounds&);
 
 /// libFuzzer's custom mutator and cross-over over bytes. One mutation in three is of a peak, where
-/// there are some, and then no far one; of the others one in four is libFuzzer's own.
+/// there are some; of the others one in four is libFuzzer's own.
 std::size_t mutate_bytes(std::uint8_t* data, std::size_t size, std::size_t capacity, unsigned seed,
                          const Bounds&, const Peaks* = nullptr);
 std::size_t cross_bytes(Bytes a, Bytes b, std::uint8_t* out, std::size_t capacity, unsigned seed,
