@@ -56,15 +56,20 @@ class Spoiler {
     say(out.str());
   }
 
+  /// As an address, which may be null or beyond an array, where pointers do not move.
+  static void* moved(void* data, std::size_t by) {
+    return reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(data) + by);
+  }
+
   void place(const Slot& slot, const Defect& d) {
     if (d.what % 2 == 0) {
       const std::size_t by = 1 + d.how % 7;
-      scene_.set_data(slot, static_cast<std::byte*>(scene_.data(slot)) + by);
+      scene_.set_data(slot, moved(scene_.data(slot), by));
       return say("data " + std::to_string(by) + " bytes on");
     }
     const Slot& other = slots_[d.how % slots_.size()];
     const std::size_t by = pick<std::size_t>({0, 8, 16, 64}, d.how / slots_.size());
-    scene_.set_data(slot, scene_.place(other.argument) + by);
+    scene_.set_data(slot, moved(scene_.place(other.argument), by));
     say("data " + std::to_string(by) + " bytes behind " + truenorm::name(other.argument) + "'s");
   }
 
