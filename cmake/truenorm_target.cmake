@@ -56,12 +56,13 @@ function(truenorm_unsanitized)
 endfunction()
 
 # truenorm_checked_by_calls(<source>...): in such a build AddressSanitizer checks these by calls rather
-# than in line, and UndefinedBehaviorSanitizer leaves out the pointers, whose memory the former checks.
-# For sources that are many instructions: kernels.cc took clang 14 over ten minutes, and takes two.
+# than in line, UndefinedBehaviorSanitizer leaves out the pointers, whose memory the former checks, and
+# the optimiser does the least. For sources that are many instructions: kernels.cc took clang 14 over
+# ten minutes, and takes two.
 function(truenorm_checked_by_calls)
   if(TRUENORM_FUZZ_ENGINE AND CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS
-      -mllvm -asan-instrumentation-with-call-threshold=0
+      -O1 -mllvm -asan-instrumentation-with-call-threshold=0
       -fno-sanitize=null,alignment,object-size,pointer-overflow,vptr)
   endif()
 endfunction()
