@@ -129,10 +129,10 @@ TEST(Careful, SumsLoseNoRest) {
 TEST(Careful, AMeanIsThatOfIeeeWhereDifferencesOverflow) {
   const auto room = std::make_unique<ThreadRoom>();
   constexpr double kInf = std::numeric_limits<double>::infinity(), kMost = 0x1.fffffffffffffp1023;
-  for (const auto& [value, mean] : {std::pair{kInf, kInf}, {-kInf, -kInf}}) {
+  for (const double infinite : {kInf, -kInf}) {
     for_all([&](Dtype dtype, Pair& p) {
-      p.set(0, 0, 3, value);
-      EXPECT_EQ(careful_moments(dtype, p.walk(), p.data(0), 0, *room).mean(), mean);
+      p.set(0, 0, 3, infinite);
+      EXPECT_EQ(careful_moments(dtype, p.walk(), p.data(0), 0, *room).mean(), infinite);
     });
   }
   Pair p(Dtype::f64, kShapes[1], Layout::nchw, Layout::nchw);
