@@ -69,7 +69,8 @@ class Inside {
     const std::int64_t channels = walk().channels, half = channels / 2;
     for (std::int64_t i = 0; i < plan_.parts.segments; ++i) {
       const detail::Part part = segment(i);
-      for (const auto& [c, end] : {std::pair{std::int64_t{0}, half}, std::pair{half, channels}}) {
+      for (const bool upper : {false, true}) {
+        const std::int64_t c = upper ? half : 0, end = upper ? channels : half;
         place(std::vector<double>(static_cast<std::size_t>(walk().count * channels),
                                   std::numeric_limits<double>::quiet_NaN()));
         for (std::int64_t k = c; k < end; ++k) set(k, part.begin, part.end, 1);
