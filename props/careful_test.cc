@@ -140,6 +140,20 @@ TEST(Careful, AMeanIsThatOfIeeeWhereDifferencesOverflow) {
   EXPECT_EQ(careful_moments(Dtype::f64, p.walk(), p.data(0), 2, *room).mean(), 0);
 }
 
+TEST(Careful, ABlockOfNoValuesChangesNothing) {
+  constexpr double kInf = std::numeric_limits<double>::infinity(), kMost = 0x1.fffffffffffffp1023;
+  const auto fields = [](const Moments& m) { return std::array{m.count, m.base, m.offset, m.m2}; };
+  for (const Moments& some :
+       {Moments{3, 1e300, -2.5, 7}, Moments{1, kInf, 0, 0}, Moments{5, kMost, 0, 0}})
+    for (const double base : {0.0, -kMost, kInf}) {
+      Moments first = some, second{0, base, 0, 0};
+      first.merge(second);
+      second.merge(some);
+      EXPECT_EQ(fields(first), fields(some)) << base;
+      EXPECT_EQ(fields(second), fields(some)) << base;
+    }
+}
+
 TEST(Careful, OneOtherValueIsFound) {
   for_all([](Dtype dtype, Pair& p) {
     const std::int64_t count = p.walk().count;
