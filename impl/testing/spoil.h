@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
@@ -58,7 +59,7 @@ class Spoiler {
 
   /// As an address, which may be null or beyond an array, where pointers do not move.
   static void* moved(void* data, std::size_t by) {
-    return reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(data) + by);
+    return std::bit_cast<void*>(std::bit_cast<std::uintptr_t>(data) + by);
   }
 
   void place(const Slot& slot, const Defect& d) {
