@@ -154,7 +154,7 @@ Backward::Backward(const Given& given)
       underflow_(given.contract.underflow()),
       limit_(given.contract.overflow() / 2),
       dot_(given.dot.upper()),
-      dot_upper_mean_(dot_ / given.count),
+      factors_((1 + w_) * (1 + s_) * (1 + s_) * (1 + s_) * (1 + dot_ / given.count)),
       largest_(largest(0, a_, s_, s_ * s_ * dot_, dot_ * s_)) {
   const double rho = invstd_ > 0 ? given.invstd.radius / invstd_ : 0;
   cubed_ = 3 * rho + 3 * rho * rho + rho * rho * rho;  // (1 + rho)^3 - 1
@@ -192,6 +192,9 @@ Element Backward::evaluated(double dy) const {
   return e;
 }
 
+// Every term as in Forward::at(). What a product loses that underflows is multiplied by the factors
+// still to come: w*s by what it scales, and a product of w, s, s, s, (x - m) and the mean of dot, in
+// whatever order, by those that are not yet in it, a term of the product of (1 + factor).
 Element Backward::at(double x, double dy) const {
   if (!scales_finite_ || !std::isfinite(dy)) return special(dy);
   const Given& v = given_;
@@ -226,8 +229,7 @@ Element Backward::at(double x, double dy) const {
   if (!v.wide) e.terms[2] += 8 * kU64 * sum;  // the reference itself finishes in double
   const double projection = (d + pivot_) * s_ * s_ * dot_ / v.count,
                inner = g + v.dy_sum.upper() / v.count + projection;
-  e.terms[5] = multiple(
-      1 + w_ + s_ + a_ * (1 + (d + 1) * (1 + s_) * (1 + s_) * (1 + dot_upper_mean_)), underflow_);
+  e.terms[5] = multiple(inner + (1 + d) * factors_, underflow_);
   if (largest(d, largest_, d * s_ * s_, inner, inner * s_, inner * w_, t1, t2_, t3) > limit_)
     return straddle();
   const double size = std::abs(mid.hi);

@@ -100,7 +100,7 @@ class Backward {
   DD wide_dy_mean_, wide_dot_mean_;
   double s_, w_, a_;  // upper bounds of invstd, weight and their product
   double pivot_, t2_, slope_, from_mean_, from_dy_sum_, cubed_, relative_, underflow_, limit_;
-  double dot_, dot_upper_mean_, largest_;
+  double dot_, factors_, largest_;
 };
 
 }  // namespace truenorm::oracle::exact
