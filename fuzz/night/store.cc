@@ -4,7 +4,7 @@
 #include <string_view>
 #include <utility>
 
-#include "sqlite.h"
+#include "oracle/sqlite/sqlite.h"
 
 namespace truenorm::night {
 namespace {
@@ -14,9 +14,8 @@ using sqlite::Blob;
 using sqlite::Database;
 using sqlite::Statement;
 
-constexpr std::int64_t kVersion = 2;
-
-constexpr const char* kSchema = R"(
+// Who looks in from outside does not stop the runner, nor the runner them.
+constexpr sqlite::Schema kSchema{2, R"(
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE runs (
   id INTEGER PRIMARY KEY, started INTEGER NOT NULL, seconds REAL NOT NULL DEFAULT 0,
@@ -39,7 +38,8 @@ CREATE TABLE worst (
   run INTEGER NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (target, output));
 CREATE TABLE replayed (
   target TEXT NOT NULL, build TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (target, build));
-)";
+)",
+                                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"};
 
 std::int64_t now() {
   return std::chrono::duration_cast<std::chrono::seconds>(
@@ -51,51 +51,6 @@ Finding::State state_named(std::string_view word) {
   for (const auto state : {Finding::State::minimal, Finding::State::unreproduced})
     if (word == name(state)) return state;
   return Finding::State::fresh;
-}
-
-/// What a whole database is: readable, and of this version.
-void require_sound(Database& database) {
-  Statement check(database, "PRAGMA quick_check(1)");
-  check.row();
-  if (const std::string said = check.text(0); said != "ok")
-    throw sqlite::Error(SQLITE_CORRUPT, said);
-}
-
-std::int64_t version_of(Database& database) {
-  Statement version(database, "PRAGMA user_version");
-  version.row();
-  return version.whole(0);
-}
-
-void require_version(Database& database, std::int64_t version) {
-  if (version_of(database) == version) return;
-  throw std::runtime_error("is of version " + std::to_string(version_of(database)) + ", and " +
-                           std::to_string(version) + " was expected: another truenorm made it");
-}
-
-Database open_or_make(const std::string& path) {
-  Database database(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-  // Who looks in from outside does not stop the runner, nor the runner them.
-  database.script("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-  require_sound(database);
-  if (version_of(database) == 0)
-    database.transaction([&] {
-      database.script(kSchema);
-      database.script(("PRAGMA user_version = " + std::to_string(kVersion)).c_str());
-    });
-  require_version(database, kVersion);
-  return database;
-}
-
-/// Moves the database with its journal out of the way, and returns its new name.
-std::string move_aside(const fs::path& path) {
-  fs::path aside;
-  for (int n = 1; aside.empty() || fs::exists(aside); ++n)
-    aside = path.string() + ".damaged-" + std::to_string(n);
-  fs::rename(path, aside);
-  for (const char* part : {"-wal", "-shm"})
-    if (fs::exists(path.string() + part)) fs::rename(path.string() + part, aside.string() + part);
-  return aside.string();
 }
 
 }  // namespace
@@ -145,30 +100,22 @@ struct Store::Impl {
 
 Store::Store(const fs::path& folder) {
   const std::string path = (folder / "fuzz.db").string();
-  std::string aside;
   try {
-    try {
-      impl_ = std::make_unique<Impl>(path, open_or_make(path));
-    } catch (const sqlite::Error& e) {
-      if (!e.damaged()) throw;
-      aside = move_aside(path);
-      impl_ = std::make_unique<Impl>(path, open_or_make(path));
-    }
+    sqlite::Opened opened = sqlite::open(path, kSchema);
+    impl_ = std::make_unique<Impl>(path, std::move(opened.database));
+    impl_->aside = opened.aside;
   } catch (const sqlite::Error& e) {
     throw StoreError(path + ": " + e.what(), e.full());
   } catch (const std::exception& e) {
     throw StoreError(path + ": " + e.what());
   }
-  impl_->aside = aside;
 }
 
 Store Store::look(const fs::path& folder) {
   const std::string path = (folder / "fuzz.db").string();
   if (!fs::exists(path)) throw StoreError(path + ": there is none; 'truenorm fuzz' makes one");
   try {
-    Database database(path, SQLITE_OPEN_READONLY);
-    require_version(database, kVersion);
-    return Store(std::make_unique<Impl>(path, std::move(database)));
+    return Store(std::make_unique<Impl>(path, sqlite::look(path, kSchema)));
   } catch (const std::exception& e) {
     throw StoreError(path + ": " + e.what());
   }

@@ -1,10 +1,11 @@
-// SQLite, as far as the store needs it: statements that bind their arguments, transactions, errors
-// as exceptions.
+// SQLite, as far as the programs that keep something need it: statements that bind their arguments,
+// transactions, errors as exceptions, files that are damaged or of another version.
 #pragma once
 
 #include <sqlite3.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -12,7 +13,7 @@
 #include <string_view>
 #include <utility>
 
-namespace truenorm::night::sqlite {
+namespace truenorm::sqlite {
 
 struct Error : std::runtime_error {
   Error(int code_seen, const std::string& what) : std::runtime_error(what), code(code_seen) {}
@@ -78,4 +79,25 @@ class Database {
   std::unique_ptr<sqlite3, int (*)(sqlite3*)> handle_;
 };
 
-}  // namespace truenorm::night::sqlite
+/// What a file holds: made of `script` where there is none; `version` is any number but 0.
+struct Schema {
+  std::int64_t version;
+  const char* script;
+  const char* pragmas = "";  // of each connection that writes
+};
+
+struct Opened {
+  Database database;
+  std::string aside;  // where a damaged one was moved to; empty: it was sound
+};
+
+/// To write in, and made where there is none. One that is damaged is moved aside to
+/// `path`.damaged-N with its journal, and a new one made: of several processes that meet it, one
+/// does. Throws Error, or std::runtime_error where the file is of another version.
+Opened open(const std::filesystem::path&, const Schema&);
+
+/// For a look while another process may write: nothing in it changes. Throws the same, also where
+/// there is none, or where it is damaged.
+Database look(const std::filesystem::path&, const Schema&);
+
+}  // namespace truenorm::sqlite
