@@ -109,7 +109,7 @@ Element Forward::at(double x) const {
   e.terms[0] = from_mean_;
   e.terms[1] = away * w_ * g.invstd.radius;
   e.terms[7] = away * invstd_ * g.weight.radius + g.bias.radius;
-  e.terms[2] = g.growth * (d + pivot_) * a_;
+  e.terms[2] = g.growth * ((d + pivot_) * a_);  // a growth of a subnormal would be 0
   e.terms[3] = from_bias_;
   double most = largest(d, a_, s_, d * s_), reach = 0;
   if (c.folded) {
@@ -183,7 +183,7 @@ Element Backward::evaluated(double dy) const {
   const DD mid = v.wide ? DD(dy) * v.weight.mid * v.invstd.mid : DD(dy * weight_ * invstd_);
   Element e;
   e.terms[1] = g * w_ * v.invstd.radius;
-  e.terms[2] = v.eval_growth * g * w_ * s_;
+  e.terms[2] = v.eval_growth * (g * w_ * s_);
   e.terms[5] = multiple(1 + g + w_ + s_, underflow_);
   if (largest(g * w_, g * s_, w_ * s_) > limit_) return straddle();
   e.terms[7] = store_term(v.format, c.unit, std::abs(mid.hi) + e.total());
