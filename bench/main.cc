@@ -5,14 +5,17 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "history/store.h"
 #include "memory.h"
 #include "options.h"
 #include "oracle/cli/support.h"
 #include "oracle/text.h"
 #include "session.h"
+#include "sittings.h"
 #include "truenorm/context.h"
 
 namespace truenorm::bench {
@@ -27,12 +30,7 @@ void progress(std::size_t done, std::size_t all, const std::string& what) {
   std::fflush(stderr);
 }
 
-int run(const Options& o) {
-  const Asked a = asked(o);
-  const std::vector<Item> all = items_of(o, a);
-  cli::OutputFile json(o.json);
-  const cli::Interruptible guard;
-  Session session(a, cli::Interruptible::interrupted);
+Report report_of(const Asked& a, const Session& session) {
   Report report;
   report.machine = this_machine();
   report.machine.isa = name(Context(1, static_cast<Isa>(a.isa)).isa());
@@ -41,16 +39,48 @@ int run(const Options& o) {
   report.rounds = a.rounds;
   report.seed = a.seed;
   report.others = a.others();
+  return report;
+}
 
+/// A sitting that shows nothing: its report as JSON.
+std::string sit(const Asked& a, const std::vector<Item>& all) {
+  Session session(a, cli::Interruptible::interrupted);
+  Report report = report_of(a, session);
+  for (const Item& item : all) {
+    report.rows.push_back(session.play(item));
+    if (cli::Interruptible::interrupted()) return {};
+  }
+  return to_json(report);
+}
+
+/// All sittings but the last, each in an order of its own. Stops at an interrupt.
+std::vector<KeptRun> earlier_sittings(int count, const Asked& a, const std::vector<Item>& all) {
+  std::vector<KeptRun> earlier;
+  for (int i = 1; i < count; ++i) {
+    progress(static_cast<std::size_t>(i), static_cast<std::size_t>(count), "sittings");
+    Asked again = a;
+    again.seed += static_cast<std::uint64_t>(i);
+    const std::string text =
+        in_own_process([&] { return sit(again, all); }, cli::Interruptible::interrupted);
+    if (cli::Interruptible::interrupted()) break;
+    earlier.push_back(read_report(text, fmt::format("sitting {}", i)));
+  }
+  progress(0, 0, "");
+  return earlier;
+}
+
+/// The last sitting, row by row as they come, with the samples of the earlier ones.
+int last_sitting(const std::vector<Item>& all, const std::vector<KeptRun>& earlier,
+                 Session& session, Report& report, bool text) {
   std::size_t width = 5;
   for (const Item& item : all) width = std::max(width, shape_name(item.value.problem.shape).size());
   const Table table(report, width, cli::colour());
-  const bool text = o.json != "-";
   if (text) fmt::print("{}", table.head());
   int status = cli::kGood;
   for (const Item& item : all) {
     progress(report.rows.size() + 1, all.size(), oracle::print(item.value));
     Row row = session.play(item);
+    add_sittings(row, earlier, report.others);
     progress(0, 0, "");
     report.complete = !cli::Interruptible::interrupted();
     if (!report.complete) break;
@@ -59,17 +89,57 @@ int run(const Options& o) {
     std::fflush(stdout);
     report.rows.push_back(std::move(row));
   }
+  return status;
+}
+
+/// Opened before the work, so that a wrong path shows then.
+std::optional<History> history_of(const Options& o) {
+  if (!o.keep && !o.db.empty()) throw cli::UsageError("--db: only with --keep");
+  if (!o.keep) return std::nullopt;
+  return open_history(history_file(o.db));
+}
+
+void keep(History& history, const std::string& json, const Options& o) {
+  const KeptRun run = read_report(json, "this run");
+  if (run.rows.empty()) {
+    fmt::print(stderr, "truenorm-bench: no row has a figure: nothing is kept\n");
+    return;
+  }
+  const std::int64_t id = history.keep(run);
+  fmt::print(stderr, "truenorm-bench: kept as #{} in {}\n", id, history_file(o.db).string());
+}
+
+int run(const Options& o) {
+  const Asked a = asked(o);
+  const std::vector<Item> all = items_of(o, a);
+  const int sittings = o.sittings > 0 ? o.sittings : o.keep ? kSittings : 1;
+  cli::OutputFile json(o.json);
+  std::optional<History> history = history_of(o);
+  const cli::Interruptible guard;
+  // Forks before this process has threads of its own.
+  const std::vector<KeptRun> earlier = earlier_sittings(sittings, a, all);
+  Session session(a, cli::Interruptible::interrupted);
+  Report report = report_of(a, session);
+  report.sittings = sittings;
+  report.complete = !cli::Interruptible::interrupted();
+  const bool text = o.json != "-";
+  const int status =
+      report.complete ? last_sitting(all, earlier, session, report, text) : cli::kInterrupted;
   if (text) fmt::print("{}", to_text(report));
   if (json.wanted()) json.write(to_json(report));
-  if (report.complete) return status;
-  fmt::print(stderr, "truenorm-bench: interrupted after {} of {} rows\n", report.rows.size(),
-             all.size());
+  if (report.complete) {
+    if (history) keep(*history, to_json(report), o);
+    return status;
+  }
+  fmt::print(stderr, "truenorm-bench: interrupted after {} of {} rows{}\n", report.rows.size(),
+             all.size(), o.keep ? ": not kept" : "");
   return cli::kInterrupted;
 }
 
 void add_options(CLI::App& app, Options& o) {
   add_row_options(app, o);
   add_round_options(app, o);
+  add_sitting_options(app, o);
   app.add_option("--json", o.json, "Write the figures as JSON; - for standard output");
   app.footer(
       "A case is judged before it is timed: one that fails has no figure, and the status is 1.\n"
@@ -102,6 +172,8 @@ int main(int argc, char** argv) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help
     return complain(cli::kUsage, fmt::format("{}\n'./run bench --help' tells more", e.what()));
   } catch (const cli::UsageError& e) {
+    return complain(cli::kUsage, e.what());
+  } catch (const HistoryError& e) {
     return complain(cli::kUsage, e.what());
   } catch (const std::exception& e) {
     return complain(cli::kInternal, fmt::format("internal fault, not yours: {}", e.what()));

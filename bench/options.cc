@@ -151,6 +151,17 @@ void add_round_options(CLI::App& app, Options& o) {
                "Also calls whose tensors and vectors were flushed from all caches before");
 }
 
+void add_sitting_options(CLI::App& app, Options& o) {
+  app.add_option(
+         "--sittings", o.sittings,
+         "Processes that measure all of it, one after the other (default 1, with --keep 10)")
+      ->check(CLI::Range(1, 1000));
+  app.add_flag("--keep", o.keep, "Keep the run, for './run history' and './run compare'");
+  app.add_option("--db", o.db,
+                 "The history that --keep adds to (default $TRUENORM_HISTORY, or history.db beside "
+                 "the build folder)");
+}
+
 Asked asked(const Options& o) {
   Asked a;
   a.peers = peers_of(o);

@@ -18,9 +18,11 @@ struct Options {
   std::vector<int> threads;
   std::string isa = "best", json, filter;
   std::vector<std::int64_t> caches;
-  int rounds = 11;
+  int rounds = 11, sittings = 0;  // 0: 1, or of a run that is kept kSittings
   std::uint64_t seed = 1;
   bool fresh = false, cold = false;
+  bool keep = false;
+  std::string db;  // of --keep; empty: as history_file() has it
 };
 
 /// The options that choose rows and contestants.
@@ -28,6 +30,12 @@ void add_row_options(CLI::App&, Options&);
 
 /// The options that say how they are measured.
 void add_round_options(CLI::App&, Options&);
+
+/// Sittings of a run that is kept: enough for `compare` to tell of 922 rows.
+inline constexpr int kSittings = 10;
+
+/// The options of who measures all of it more than once, and of what becomes of it.
+void add_sitting_options(CLI::App&, Options&);
 
 /// What is measured and how. Throws a UsageError of oracle/cli for what this machine or build has not.
 Asked asked(const Options&);

@@ -160,8 +160,10 @@ std::vector<std::string> Report::warnings() const {
   if (const double pct = disturbed_pct(); pct >= kMostDisturbed)
     all.push_back(
         fmt::format("{:.0f} % of the measurements were disturbed by other processes", pct));
-  if (!rows.empty() && order_of_interval(static_cast<std::size_t>(rounds)) == 0)
-    all.push_back(fmt::format("{} rounds give no confidence interval: --rounds 6 or more", rounds));
+  const int independent = sittings > 1 ? sittings : rounds;
+  if (!rows.empty() && order_of_interval(static_cast<std::size_t>(independent)) == 0)
+    all.push_back(fmt::format("{0} {1} give no confidence interval: --{1} 6 or more", independent,
+                              sittings > 1 ? "sittings" : "rounds"));
   if (all.empty() || (noise_floor() <= kLoudest && disturbed_pct() < kMostDisturbed)) return all;
   if (machine.load && *machine.load >= 0.5)
     all.push_back(fmt::format("others were running (load {:.1f} on {} logical CPUs): end them",

@@ -48,6 +48,7 @@ struct Row {
   std::optional<Interval> aa_interval;
   std::map<std::string, double> others;  // truenorm's median by "fresh", "cold", as far as asked
   double copy_ns = 0;                    // one pass of the roofline
+  int must = 0;                          // tensors that must be moved
   Level level = Level::memory;           // where that pass reads and writes
   double gbps = 0;                       // of the tensors that the textbook's loops move
   double must_gbps = 0;                  // of those that must be moved
@@ -109,7 +110,8 @@ struct Report {
   Machine machine;
   std::vector<std::string> peers;
   std::map<std::string, std::string> versions;
-  int rounds = 0;
+  int rounds = 0;                   // of a sitting
+  int sittings = 1;                 // processes that measured each row
   std::uint64_t seed = 1;           // of the order within the rounds
   std::vector<std::string> others;  // columns beside the plain one: "fresh", "cold"
   std::vector<Row> rows;

@@ -148,6 +148,7 @@ std::string to_json(const Report& r) {
   json["copy_gbps"] = optional(r.copy_gbps());
   json["complete"] = r.complete;
   json["rounds"] = r.rounds;
+  json["sittings"] = r.sittings;
   json["seed"] = r.seed;
   json["confidence"] = kConfidence;
   json["interval_pct_median"] = optional(r.interval_pct(0.5));

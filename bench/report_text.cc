@@ -4,20 +4,10 @@
 #include <cmath>
 
 #include "report.h"
+#include "time_text.h"
 
 namespace truenorm::bench {
 namespace {
-
-/// Three digits and a unit: "12.3 us".
-std::string time_text(double ns) {
-  const char* unit = "ns";
-  for (const char* next : {"us", "ms", "s"}) {
-    if (ns < 999.5) break;
-    ns /= 1000;
-    unit = next;
-  }
-  return fmt::format("{:.{}f} {:<2}", ns, ns < 9.995 ? 2 : ns < 99.95 ? 1 : 0, unit);
-}
 
 std::string ratio_text(const std::optional<double>& ratio) {
   return ratio ? fmt::format("{:.2f}", *ratio) : "-";
@@ -172,8 +162,10 @@ std::string to_text(const Report& r) {
   std::string text =
       fmt::format("\n{}, {} logical CPUs, {}, {}\n", m.cpu, m.logical_cpus, m.os, m.compiler);
   if (const auto copy = r.copy_gbps())
-    text += fmt::format("noise floor {:.1f} %, copy {:.1f} GB/s at the largest tensor, {} rounds\n",
-                        100 * r.noise_floor(), *copy, r.rounds);
+    text +=
+        fmt::format("noise floor {:.1f} %, copy {:.1f} GB/s at the largest tensor, {}{} rounds\n",
+                    100 * r.noise_floor(), *copy,
+                    r.sittings > 1 ? fmt::format("{} sittings of ", r.sittings) : "", r.rounds);
   if (const auto middle = r.interval_pct(0.5))
     text +=
         fmt::format("intervals of {:.0f} %: ±{:.1f} % in the median row, ±{:.1f} % in one of ten\n",

@@ -7,17 +7,9 @@
 #include "oracle/text.h"
 #include "oracle/words.h"
 #include "roofline.h"
+#include "sittings.h"
 
 namespace truenorm::bench {
-namespace {
-
-/// A peer's part of a column, from the samples by round.
-Compared compare(const std::vector<double>& peer, const std::vector<double>& own) {
-  const std::vector<double> r = ratios(peer, own);
-  return {median(peer), median(r), spread(r), median_interval(r)};
-}
-
-}  // namespace
 
 Session::Session(Asked asked, std::function<bool()> interrupted)
     : asked_(std::move(asked)),
@@ -201,30 +193,9 @@ void Session::conclude(const std::vector<Slot>& slots, const Work& w, Row& row) 
     row.samples[slot.name] = slot.ns;
     row.measurements += slot.ns.size();
     row.disturbed += static_cast<std::size_t>(slot.disturbed);
-    if (slot.name.starts_with("copy"))
-      row.copy_ns = row.copy_ns > 0 ? std::min(row.copy_ns, median(slot.ns)) : median(slot.ns);
   }
-  const std::vector<double>& own = row.samples.at("truenorm");
-  row.ns = median(own);
-  row.spread = spread(own);
-  const Compared again = compare(row.samples.at("truenorm_again"), own);
-  row.aa = again.ratio;
-  row.aa_interval = again.interval;
-  for (auto& [name, peer] : row.peers)
-    if (peer.absent.empty()) static_cast<Compared&>(peer) = compare(row.samples.at(name), own);
-  for (const std::string& column : asked_.others()) {
-    const std::vector<double>& other = row.samples.at("truenorm_" + column);
-    row.others[column] = median(other);
-    for (auto& [name, peer] : row.peers)
-      if (peer.absent.empty())
-        peer.others[column] = compare(row.samples.at(name + "_" + column), other);
-  }
-  const auto bytes = static_cast<double>(row.bytes);
-  const int must = must_move(w.problem.shape, w.exec.x, w.problem.dtype, w.op, own_cache(caches_));
-  row.gbps = bytes * textbook_moves(w.op) / row.ns;
-  row.must_gbps = bytes * must / row.ns;
-  row.roofline_pct = 100 * row.copy_ns * must / pass_moves(w.op) / row.ns;
-  row.measured = true;
+  row.must = must_move(w.problem.shape, w.exec.x, w.problem.dtype, w.op, own_cache(caches_));
+  bench::conclude(row, asked_.others(), 1);
 }
 
 }  // namespace truenorm::bench

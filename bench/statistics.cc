@@ -15,6 +15,17 @@ double quantile(std::vector<double> values, double at) {
   return values[low] + (place - static_cast<double>(low)) * (values[high] - values[low]);
 }
 
+std::vector<double> medians(const std::vector<double>& values, std::size_t parts) {
+  std::vector<double> all;
+  for (std::size_t part = 0; part < parts; ++part) {
+    const auto at = [&](std::size_t i) {
+      return values.begin() + static_cast<std::ptrdiff_t>(values.size() * i / parts);
+    };
+    if (at(part) != at(part + 1)) all.push_back(median({at(part), at(part + 1)}));
+  }
+  return all;
+}
+
 double spread(const std::vector<double>& values) {
   return (quantile(values, 0.75) - quantile(values, 0.25)) / median(values);
 }

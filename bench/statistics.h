@@ -11,6 +11,9 @@ namespace truenorm::bench {
 double quantile(std::vector<double> values, double at);
 inline double median(std::vector<double> values) { return quantile(std::move(values), 0.5); }
 
+/// Of `parts` parts of the list, in order and of equal sizes as far as that goes, the medians.
+std::vector<double> medians(const std::vector<double>& values, std::size_t parts);
+
 /// (p75 - p25)/median.
 double spread(const std::vector<double>& values);
 
