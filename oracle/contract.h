@@ -31,7 +31,8 @@ struct Contract {
   /// Of the mean as it enters the variance and the transform: relative to |mean|, or with pivots, block
   /// merges included, to max|x|.
   double mean_unit = 0;
-  double mean_floor = 0;   // absolute error of that rounding where it underflows
+  double mean_roundings = 1;  // that mean_unit stands for, each of which may underflow
+  double mean_floor = 0;      // absolute error of that rounding where it underflows
   double var_unit = 0;     // relative error of the biased variance beyond its sum: division, stores
   double var_floor = 0;    // absolute error of those where they underflow
   double invstd_unit = 0;  // relative error of 1/sqrt(var + eps) beyond that of var
@@ -51,6 +52,7 @@ struct Contract {
   // Backward sums.
   Sum dy_sum, dot;                         // sum(dy), sum((x - mean)*dy)
   double dy_sum_store = 0, dot_store = 0;  // relative roundings of the finished sums
+  bool dot_normalized = false;             // dweight is the sum of dy*x^ instead
 
   // What is stored.
   bool hands_out_statistics =

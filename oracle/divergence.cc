@@ -36,6 +36,7 @@ Moment before(const Problem& p, std::size_t step) {
     if (refused(steps, i)) continue;
     // The graph holds x, weight and the running statistics, in training as well; that of an empty
     // tensor, which is multiplied by weight[0] and added to bias[0], weight alone.
+    // That of a renormalization, which is composed, holds copies.
     const bool held = p.track && !empty, statistics = held && m.tracking;
     switch (p.run[i].op) {
       case Op::train:
@@ -71,6 +72,7 @@ Moment before(const Problem& p, std::size_t step) {
         break;
     }
   }
+  m.touched &= !p.renorm;
   return m;
 }
 

@@ -71,6 +71,7 @@ Element Forward::special(double x) const {
   const double folded = contract.folded ? x * a + (b - m * a) : factored;
   const auto r = [&range = contract](double v) { return ranged(range, v); };
   const double rd = r(x - m), rs = r(s), ra = r(rs * w);
+  const double rm = std::abs(m) <= mean.radius ? 0 * m : r(m);  // a mean that may be 0
   Element e;
   e.kind = kind_of(by_steps);
   const auto any = [](const Ball& ball) { return ball.kind == Kind::any; };
@@ -78,10 +79,13 @@ Element Forward::special(double x) const {
   const bool unknown = (any(mean) || any(invstd) || any(weight) || any(bias)) && !nan;
   const bool sign_lost =
       std::isfinite(x - m) && std::abs(x - m) <= mean.radius + contract.unit * std::abs(m);
+  // A NaN that does not come of a distance which may be 0 or not.
+  const bool sure =
+      e.kind == Kind::nan && (nan || invstd.kind == Kind::nan || (mean.radius == 0 && x == m));
   const auto other = [&e](double y) { return kind_of(y) != e.kind; };
-  if (unknown || (sign_lost && e.kind != Kind::nan) || other(factored) || other(folded) ||
+  if (unknown || (sign_lost && !sure) || other(factored) || other(folded) ||
       other(r(r(rd * rs) * w) + b) || other(r(rd * ra) + b) ||
-      (contract.folded && other(r(x * ra) + (b - r(m * ra)))))
+      (contract.folded && other(r(x * ra) + (b - r(rm * ra)))))
     e.kind = Kind::any;
   if (e.kind != Kind::finite) return e;
   e.scale = std::abs(by_steps);
@@ -154,7 +158,7 @@ Backward::Backward(const Given& given)
       underflow_(given.contract.underflow()),
       limit_(given.contract.overflow() / 2),
       dot_(given.dot.upper()),
-      factors_((1 + w_) * (1 + s_) * (1 + s_) * (1 + s_) * (1 + dot_ / given.count)),
+      factors_(a_ * (1 + s_) * (1 + s_) * (1 + dot_ / given.count)),
       largest_(largest(0, a_, s_, s_ * s_ * dot_, dot_ * s_)) {
   const double rho = invstd_ > 0 ? given.invstd.radius / invstd_ : 0;
   cubed_ = 3 * rho + 3 * rho * rho + rho * rho * rho;  // (1 + rho)^3 - 1
@@ -171,7 +175,7 @@ Element Backward::special(double dy) const {
   const bool unknown = (invstd.kind == Kind::any || weight.kind == Kind::any) && !nan;
   const auto other = [&e](double dx) { return kind_of(dx) != e.kind; };
   if (unknown || e.kind == Kind::finite || other(dy * w * s) || other(dy * ranged(c, w * rs)) ||
-      other(ranged(c, dy * w) * rs))
+      other(ranged(c, dy * w) * rs) || other(ranged(c, dy * rs) * w))
     e.kind = Kind::any;
   return e;
 }
@@ -193,8 +197,8 @@ Element Backward::evaluated(double dy) const {
 }
 
 // Every term as in Forward::at(). What a product loses that underflows is multiplied by the factors
-// still to come: w*s by what it scales, and a product of w, s, s, s, (x - m) and the mean of dot, in
-// whatever order, by those that are not yet in it, a term of the product of (1 + factor).
+// still to come: w*s by all that it scales, the coefficient of x - m by that, what is scaled last by w, s
+// or both.
 Element Backward::at(double x, double dy) const {
   if (!scales_finite_ || !std::isfinite(dy)) return special(dy);
   const Given& v = given_;
@@ -229,7 +233,7 @@ Element Backward::at(double x, double dy) const {
   if (!v.wide) e.terms[2] += 8 * kU64 * sum;  // the reference itself finishes in double
   const double projection = (d + pivot_) * s_ * s_ * dot_ / v.count,
                inner = g + v.dy_sum.upper() / v.count + projection;
-  e.terms[5] = multiple(inner + (1 + d) * factors_, underflow_);
+  e.terms[5] = multiple(1 + inner + w_ + s_ + a_ + (1 + d) * (1 + factors_), underflow_);
   if (largest(d, largest_, d * s_ * s_, inner, inner * s_, inner * w_, t1, t2_, t3) > limit_)
     return straddle();
   const double size = std::abs(mid.hi);

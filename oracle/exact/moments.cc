@@ -154,7 +154,7 @@ Statistics batch_statistics(const Moments& m, const Contract& c, double eps) {
   s.mean.radius = r.mean + (m.constant ? 0 : n * kDoubleDouble * m.mean_abs);
   s.var.radius = r.var + (c.var_unit + n * kDoubleDouble) * (m.var.hi + r.var);
   if (!(m.constant && c.constant_exact)) {
-    s.mean.radius += c.underflow();
+    s.mean.radius += multiple(c.mean_roundings, c.underflow());
     s.var.radius += c.var_floor;
   }
   if (m.max_abs < 1 / kSafeSquare && !m.constant)
@@ -220,6 +220,7 @@ Products products(const Channel& x, const Channel& dy, const Ball& mean, const C
   const double abs_dy = s.abs_dy * slack, abs_dot = s.abs_dot * slack + shift * abs_dy;
   p.dy_scale = abs_dy;
   p.dot_scale = abs_dot;
+  p.count = s.count;
   p.dy_sum.radius = (gamma(c.dy_sum.chain, c.dy_sum.add) + s.count * kDoubleDouble) * abs_dy;
   p.dy_sum.radius += c.dy_sum_store * (std::abs(s.dy.hi) + p.dy_sum.radius);
   p.dot.radius =

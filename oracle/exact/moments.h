@@ -71,6 +71,7 @@ struct Products {
   Ball dy_sum,
       dot;  // where something is not finite, of the kind that IEEE arithmetic gives in any order
   double dy_scale = 0, dot_scale = 0;  // sums of the terms' magnitudes
+  double count = 0;                    // of the terms
 };
 Products products(const Channel& x, const Channel& dy, const Ball& mean, const Contract&);
 

@@ -339,7 +339,8 @@ void Walk::transform(std::size_t index, const Shape& shape, StepAnswer& answer) 
 
 // running = factor*stat + (1 - factor)*running, with the unbiased variance. One rounding each for
 // factor, 1 - factor, two products, the sum; two more for var*n/(n-1). Higham 2002, Lemma 3.1.
-// Each of the two products, and each of the two behind factor, may underflow by half a spacing.
+// Each of the two products, and each of the two behind factor, may underflow by half a spacing; factor
+// itself, where it is rounded.
 void Walk::update_running(std::size_t channel, const Statistics& statistics, double count,
                           double factor) {
   const Contract& c = *contract_;
@@ -382,8 +383,9 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
         c.factor_unit *
         (std::abs(factor) * (scale * stat.upper() + running.upper()) + std::abs(rest.hi) + carried);
     next.terms[0] = fresh;
+    const double rounded = c.factor_unit > 0 ? scale * stat.upper() : 0;
     next.terms[1] = factors + gamma(roundings, c.run_unit) * size +
-                    multiple(1 + std::abs(factor), c.underflow());
+                    multiple(1 + std::abs(factor) + rounded, c.underflow());
     next.terms[2] = carried;
     const DD sum = part + rest;
     next.scale = std::max({stat.scale, std::abs(stat.mid.hi), running.scale,
@@ -399,7 +401,8 @@ void Walk::update_running(std::size_t channel, const Statistics& statistics, dou
 }
 
 // dweight = dot*invstd*r + d*sum(dy), where r and d are 1 and 0 without renormalization: three roundings
-// on the way of dot*invstd*r and two on the other, then; two of dot*invstd.
+// on the way of dot*invstd*r and two on the other, then; two of dot*invstd. Where dy*(x^*r + d) is summed
+// instead, with 1 and 0 at that, each of its terms may underflow, and before it x^ and x^*r.
 Element Walk::weight_gradient(const Products& p, std::size_t channel) const {
   const Contract& c = *contract_;
   const Ball& invstd = last_->invstd[channel];
@@ -423,12 +426,13 @@ Element Walk::weight_gradient(const Products& p, std::size_t channel) const {
     return e;
   }
   const double factor = invstd.upper() * k.r.upper();
+  const double terms = c.dot_normalized ? p.count + (1 + k.r.upper()) * p.dy_scale : 0;
   const double size = p.dot.upper() * factor + k.d.upper() * p.dy_sum.upper();
   e.terms[0] = p.dot.radius * factor + k.d.upper() * p.dy_sum.radius;
   e.terms[1] = std::abs(p.dot.mid.hi) * (invstd.radius * k.r.upper() + invstd.mid.hi * k.r.radius) +
                std::abs(p.dy_sum.mid.hi) * k.d.radius +
                gamma(renormed ? 3 : 2, std::max(c.unit, kU64)) * size +
-               multiple(renormed ? 2 + k.r.upper() : 1, c.underflow());
+               multiple((renormed ? 2 + k.r.upper() : 1) + terms, c.underflow());
   e.terms[3] = store_error(param_, size);
   e.scale = (p.dot_scale + p.dy_scale * std::sqrt(std::max(last_->eps, 0.0))) * invstd.mid.hi *
                 k.r.mid.hi +

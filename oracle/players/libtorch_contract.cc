@@ -387,6 +387,7 @@ Contract composed_contract(const Problem& p) {
   c.mean = {0, kU64, 4 * chain};
   c.square = c.dot = {kU64, kU64, chain};
   c.dy_sum = {0, kU64, chain};
+  c.dot_normalized = true;
   c.constant_exact = p.dtype != Dtype::f64 && n <= 0x1p29;
   c.mean_unit = c.var_unit = 2 * kU64;
   c.invstd_unit = c.eval_invstd_unit = 3 * kU64;  // var + eps, the root, the quotient

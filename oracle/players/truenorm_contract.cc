@@ -52,7 +52,8 @@ Contract truenorm_contract(const Problem& p, const Exec& exec, bool fma) {
   c.pivot_roundings = small ? 2 : in_rows ? 5 : 18;
   c.inflation = (small ? 1 : 2.25) + c.pivot_roundings * drift * drift;
   c.constant_exact = true;
-  c.mean_unit = (merges + 2) * kU64;
+  c.mean_roundings = merges + 2;
+  c.mean_unit = c.mean_roundings * kU64;
   c.var_unit = 4 * (merges + 2) * kU64;
   c.invstd_unit = c.eval_invstd_unit = 4 * kU64;
   c.unit = u;

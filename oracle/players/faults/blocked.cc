@@ -193,7 +193,8 @@ Contract contract(const Problem& p, const Exec& exec) {
   c.pivoted = true;
   c.inflation = kBlock + 1;
   c.constant_exact = true;  // every distance from the pivot is 0
-  c.mean_unit = 8 * (merges + 1) * kU64;
+  c.mean_roundings = 8 * (merges + 1);
+  c.mean_unit = c.mean_roundings * kU64;
   c.var_unit = 8 * (merges + 1) * kU64;
   // Blocks are added one after the other, threads after that; peels make a block more each.
   c.dy_sum = c.dot = {0, kU64, chain + n / kBlock + 2 * exec.threads + 1};
