@@ -72,6 +72,13 @@ std::string hex(const void* address) {
   return text;
 }
 
+std::string numbers(const oracle::Where& worst) {
+  char text[96];
+  std::snprintf(text, sizeof text, " got %.17g, want %.17g +- %.3g", worst.got, worst.mid,
+                worst.radius);
+  return text;
+}
+
 }  // namespace
 
 std::string words(Scene& scene) {
@@ -182,7 +189,7 @@ std::optional<Finding> ApiTarget::look_at_accepted(Scene& scene, const Inspector
         scene, "memory",
         "a byte is written that is no output's, at " + std::to_string(places_.index_of(at)));
   const oracle::Verdict v = question.judge(scene);
-  if (v.result == oracle::Result::fail) return wrong(scene, v.reason, v.detail);
+  if (v.result == oracle::Result::fail) return wrong(scene, v.reason, v.detail + numbers(v.worst));
   return {};
 }
 

@@ -10,8 +10,7 @@ namespace {
 
 constexpr int kOctaves = 12, kSteps = 4;  // buckets a power of two
 constexpr std::size_t kBuckets = kOctaves * kSteps + 2;
-constexpr std::size_t kCounters =
-    kPlayers * oracle::kDtypePairs.size() * oracle::kOutputs * kBuckets;
+constexpr std::size_t kCounters = kPlayers * kNiches * oracle::kOutputs * kBuckets;
 
 // libFuzzer finds its extra counters by the section's name and clears them before each input.
 __attribute__((section("__libfuzzer_extra_counters"), used)) std::uint8_t counters[kCounters];
@@ -23,16 +22,18 @@ std::size_t bucket(double score) {
   return steps < 0 ? 0 : 1 + static_cast<std::size_t>(steps);
 }
 
-std::size_t dtype_index(const oracle::Problem& p) {
+std::size_t niche_of(const oracle::Problem& p) {
   const auto& all = oracle::kDtypePairs;
   const auto at = std::find(all.begin(), all.end(), std::pair{p.dtype, p.param_dtype});
-  return static_cast<std::size_t>(at - all.begin());
+  std::size_t size = 0;
+  for (std::int64_t n = p.shape.per_channel(); n >= 8 && size + 1 < kSizes; n /= 8) ++size;
+  return static_cast<std::size_t>(at - all.begin()) * kSizes + size;
 }
 
 }  // namespace
 
 void mark_scores(std::size_t player, const oracle::Case& c, const oracle::Verdict& v) {
-  const std::size_t row = player * oracle::kDtypePairs.size() + dtype_index(c.problem);
+  const std::size_t row = player * kNiches + niche_of(c.problem);
   for (std::size_t o = 0; o < oracle::kOutputs; ++o)
     if (v.scores[o] >= 0)
       counters[(row * oracle::kOutputs + o) * kBuckets + bucket(v.scores[o])] = 1;
@@ -41,7 +42,7 @@ void mark_scores(std::size_t player, const oracle::Case& c, const oracle::Verdic
 void Peaks::add(const oracle::Case& c, const oracle::Verdict& v) {
   if (v.result != oracle::Result::pass) return;
   for (std::size_t o = 0; o < oracle::kOutputs; ++o) {
-    Peak& peak = peaks_[dtype_index(c.problem)][o];
+    Peak& peak = peaks_[niche_of(c.problem)][o];
     if (v.scores[o] <= peak.score) continue;
     if (peak.score < 0 || bucket(v.scores[o]) > bucket(peak.score)) risen_ = &peak;
     peak = {v.scores[o], c};

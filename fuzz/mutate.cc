@@ -146,6 +146,12 @@ void nudge_data(Case& c, Dice& dice) {
         dist.b = nudge(dist.b, dice);
       }
       break;
+    case 3:  // of another kind
+      if (dice.below(2) == 0) {
+        dist = fresh(dice).problem.dy;
+        break;
+      }
+      [[fallthrough]];
     default:
       dist.a = nudge(dist.a, dice);
   }

@@ -151,7 +151,7 @@ Backward::Backward(const Given& given)
       a_(s_ * w_),
       pivot_(given.contract.pivot_unit * given.mean.upper()),
       t2_(given.dy_sum.upper() / given.count * a_),
-      slope_(a_ * s_ * s_ * given.dot.upper() / given.count),
+      slope_(a_ * (s_ * (s_ * given.dot.upper() / given.count))),
       from_mean_(slope_ * given.mean.radius),
       from_dy_sum_(a_ * given.dy_sum.radius / given.count),
       relative_(given.weight.radius == 0 ? 0 : given.weight.radius / w_),
@@ -198,7 +198,7 @@ Element Backward::evaluated(double dy) const {
 
 // Every term as in Forward::at(). What a product loses that underflows is multiplied by the factors
 // still to come: w*s by all that it scales, the coefficient of x - m by that, what is scaled last by w, s
-// or both.
+// or both. invstd^2, which underflows by itself, is not formed here.
 Element Backward::at(double x, double dy) const {
   if (!scales_finite_ || !std::isfinite(dy)) return special(dy);
   const Given& v = given_;
@@ -214,11 +214,11 @@ Element Backward::at(double x, double dy) const {
   if (v.wide) {
     distance = DD(x) - v.mean.mid;
     const DD inner =
-        DD(dy) - wide_dy_mean_ - distance * v.invstd.mid * v.invstd.mid * wide_dot_mean_;
+        DD(dy) - wide_dy_mean_ - distance * v.invstd.mid * (v.invstd.mid * wide_dot_mean_);
     mid = inner * v.invstd.mid * v.weight.mid;
   } else {
     distance = (x - mean_) - v.mean.mid.lo;
-    const double projection = distance.hi * invstd_ * invstd_ * dot_mean_;
+    const double projection = distance.hi * invstd_ * (invstd_ * dot_mean_);
     mid = (dy - dy_mean_ - projection) * invstd_ * weight_;
   }
   // The three terms of dx, each an upper bound.
@@ -229,9 +229,9 @@ Element Backward::at(double x, double dy) const {
       (std::abs(dy - dy_mean_) * w_ * v.invstd.radius) + slope_ * away * cubed_ + sum * relative_;
   e.terms[2] = v.growth * sum;
   e.terms[3] = from_dy_sum_;
-  e.terms[4] = a_ * s_ * s_ * d * v.dot.radius / v.count;
+  e.terms[4] = a_ * (s_ * d) * (s_ * v.dot.radius / v.count);
   if (!v.wide) e.terms[2] += 8 * kU64 * sum;  // the reference itself finishes in double
-  const double projection = (d + pivot_) * s_ * s_ * dot_ / v.count,
+  const double projection = (d + pivot_) * s_ * (s_ * dot_ / v.count),
                inner = g + v.dy_sum.upper() / v.count + projection;
   e.terms[5] = multiple(1 + inner + w_ + s_ + a_ + (1 + d) * (1 + factors_), underflow_);
   if (largest(d, largest_, d * s_ * s_, inner, inner * s_, inner * w_, t1, t2_, t3) > limit_)
