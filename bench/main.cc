@@ -105,6 +105,7 @@ void keep(History& history, const std::string& json, const Options& o) {
     fmt::print(stderr, "truenorm-bench: no row has a figure: nothing is kept\n");
     return;
   }
+  std::fflush(stdout);
   const std::int64_t id = history.keep(run);
   fmt::print(stderr, "truenorm-bench: kept as #{} in {}\n", id, history_file(o.db).string());
 }

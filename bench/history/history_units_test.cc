@@ -168,16 +168,13 @@ int told(std::uint64_t seed, double slower) {
 
 TEST(Compare, RunsThatDriftGiveNoMoreRegressionsThanHolmPromises) {
   constexpr int kSeeds = 50;
-  int all = 0, none = 0;
-  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
-    const int count = told(seed, 0);
-    all += count;
-    none += count == 0;
-  }
-  // Slower and faster together are told in 1 % at most, and this is about the slower ones.
-  EXPECT_LE(all, 20 * kSeeds * kSignificance / 2);
-  RecordProperty("twenties_without", none);
-  EXPECT_GE(none, kSeeds * 9 / 10);
+  int all = 0;
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) all += told(seed, 0);
+  // Differences are told in 1 % at most, and this is the half of them that is slower. Four standard
+  // deviations of the count above that.
+  const double promised = 20 * kSeeds * kSignificance / 2;
+  EXPECT_LE(all, promised + 4 * std::sqrt(promised));
+  RecordProperty("told", all);
 }
 
 TEST(Compare, PlantedTenPerCentIsFound) {

@@ -57,7 +57,7 @@ KeptRun read(const Json& json) {
 }  // namespace
 
 std::string KeptRun::name() const {
-  const std::string where = id != 0 ? fmt::format("#{}", id) : file;
+  std::string where = id != 0 ? fmt::format("#{}", id) : file;
   if (commit.empty()) return where;
   return fmt::format("{} ({}{})", where, commit, dirty ? ", changed" : "");
 }

@@ -11,7 +11,7 @@ namespace truenorm::oracle {
 inline std::unique_ptr<Player> make_sound_truenorm() { return make_truenorm(); }
 }  // namespace truenorm::oracle
 #define make_truenorm make_sound_truenorm
-#include "bench/contestants/truenorm.cc"
+#include "bench/contestants/truenorm.cc"  // NOLINT(bugprone-suspicious-include)
 #undef make_truenorm
 
 namespace truenorm::bench {

@@ -25,7 +25,7 @@ std::string interval_text(const RowChange& row) {
 std::string p_text(double p) { return p < 0.0001 ? "<0.0001" : fmt::format("{:.4f}", p); }
 
 std::string coloured(Change change, bool colour) {
-  const std::string word = name(change);
+  std::string word = name(change);
   if (!colour || (change != Change::slower && change != Change::faster)) return word;
   return fmt::format("\x1b[{}m{}\x1b[0m", change == Change::slower ? 31 : 32, word);
 }
