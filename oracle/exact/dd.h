@@ -53,6 +53,10 @@ inline DD operator/(DD a, DD b) {
 }
 inline DD sqrt(DD a) {  // Karp's method: one Newton step in double-double
   if (a.hi <= 0) return {std::sqrt(a.hi), 0};
+  if (a.hi < 0x1p-900) {  // the square's low part would underflow
+    const DD root = sqrt(DD(a.hi * 0x1p200, a.lo * 0x1p200));
+    return {root.hi * 0x1p-100, root.lo * 0x1p-100};
+  }
   const double x = 1 / std::sqrt(a.hi), ax = a.hi * x;
   return two_sum(ax, (a - two_prod(ax, ax)).hi * (x * 0.5));
 }
