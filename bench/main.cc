@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,7 +14,10 @@
 #include "memory.h"
 #include "options.h"
 #include "oracle/cli/support.h"
+#include "oracle/page/plot.h"
 #include "oracle/text.h"
+#include "oracle/words.h"
+#include "page/page.h"
 #include "session.h"
 #include "sittings.h"
 #include "truenorm/context.h"
@@ -40,6 +44,12 @@ Report report_of(const Asked& a, const Session& session) {
   report.seed = a.seed;
   report.others = a.others();
   return report;
+}
+
+std::string command_of(int argc, char** argv) {
+  std::string command = "./run bench";
+  for (int i = 1; i < argc; ++i) command += " " + oracle::shell_word(argv[i]);
+  return command;
 }
 
 /// A sitting that shows nothing: its report as JSON.
@@ -110,11 +120,39 @@ void keep(History& history, const std::string& json, const Options& o) {
   fmt::print(stderr, "truenorm-bench: kept as #{} in {}\n", id, history_file(o.db).string());
 }
 
-int run(const Options& o) {
+/// Where the report goes, beside the terminal. Made before the work, so that a wrong path or a missing
+/// program shows then.
+class Files {
+ public:
+  explicit Files(const Options& o) : json_(o.json), html_(o.html), plots_(o.plots) {
+    if (o.json == "-" && o.html == "-")
+      throw cli::UsageError("--json, --html: one of them can be standard output");
+    if (plots_.empty()) return;
+    std::error_code error;
+    std::filesystem::create_directories(plots_, error);
+    if (error) throw cli::UsageError(fmt::format("--plots {}: {}", plots_, error.message()));
+    oracle::page::Plot probe;
+    probe.series = {{"probe", {{0, 1}}}};
+    const auto drawn = oracle::page::picture(probe, oracle::page::Picture::svg, "probe");
+    if (!drawn.problem.empty()) throw cli::UsageError("--plots: " + drawn.problem);
+  }
+  void write(const Report& report) {
+    if (json_.wanted()) json_.write(to_json(report));
+    if (html_.wanted()) html_.write(to_html(report));
+    if (!plots_.empty())
+      fmt::print(stderr, "truenorm-bench: {} figures in {}\n", write_plots(report, plots_), plots_);
+  }
+
+ private:
+  cli::OutputFile json_, html_;
+  std::string plots_;
+};
+
+int run(const Options& o, const std::string& command) {
   const Asked a = asked(o);
   const std::vector<Item> all = items_of(o, a);
   const int sittings = o.sittings > 0 ? o.sittings : o.keep ? kSittings : 1;
-  cli::OutputFile json(o.json);
+  Files files(o);
   std::optional<History> history = history_of(o);
   const cli::Interruptible guard;
   // Forks before this process has threads of its own.
@@ -122,12 +160,14 @@ int run(const Options& o) {
   Session session(a, cli::Interruptible::interrupted);
   Report report = report_of(a, session);
   report.sittings = sittings;
+  report.command = command;
   report.complete = !cli::Interruptible::interrupted();
-  const bool text = o.json != "-";
+  const bool text = o.json != "-" && o.html != "-";
   const int status =
       report.complete ? last_sitting(all, earlier, session, report, text) : cli::kInterrupted;
   if (text) fmt::print("{}", to_text(report));
-  if (json.wanted()) json.write(to_json(report));
+  std::fflush(stdout);
+  files.write(report);
   if (report.complete) {
     if (history) keep(*history, to_json(report), o);
     return status;
@@ -142,6 +182,8 @@ void add_options(CLI::App& app, Options& o) {
   add_round_options(app, o);
   add_sitting_options(app, o);
   app.add_option("--json", o.json, "Write the figures as JSON; - for standard output");
+  app.add_option("--html", o.html, "Write figures and tables as one page; - for standard output");
+  app.add_option("--plots", o.plots, "Write each figure as SVG and PNG into this folder");
   app.footer(
       "A case is judged before it is timed: one that fails has no figure, and the status is 1.\n"
       "Exit status: 0 all good, 1 a verdict against truenorm, 2 wrong usage, 3 a fault of this\n"
@@ -166,7 +208,7 @@ int main(int argc, char** argv) {
   add_options(app, options);
   try {
     app.parse(argc, argv);
-    const int status = run(options);
+    const int status = run(options, command_of(argc, argv));
     if (std::fflush(stdout) != 0) return complain(cli::kUsage, "standard output cannot be written");
     return status;
   } catch (const CLI::ParseError& e) {

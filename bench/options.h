@@ -16,7 +16,7 @@ struct Options {
   std::string cases;  // a line or a file of lines
   std::vector<std::int64_t> batches;
   std::vector<int> threads;
-  std::string isa = "best", json, filter;
+  std::string isa = "best", json, html, plots, filter;
   std::vector<std::int64_t> caches;
   int rounds = 11, sittings = 0;  // 0: 1, or of a run that is kept kSittings
   std::uint64_t seed = 1;

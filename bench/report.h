@@ -28,6 +28,7 @@ struct Compared {
 struct Against : Compared {
   std::string absent;  // why there is no figure; empty: there is one
   std::string implementation, verdict;
+  std::optional<double> error;             // worst of its tensors, as a Row has it
   std::map<std::string, Compared> others;  // by "fresh", "cold", as far as asked
 };
 
@@ -43,6 +44,9 @@ struct Row {
   std::size_t bytes = 0;    // of one tensor
   std::string verdict;      // "pass", else why there are no figures
   double score = 0;         // of the verdict
+  std::optional<double>
+      error;  // |got - want| over the bound that truenorm promises, at its worst in
+              // the channels that the peers, too, are looked at in
   bool measured = false;
   double ns = 0, spread = 0, aa = 1;
   std::optional<Interval> aa_interval;
@@ -114,6 +118,7 @@ struct Report {
   int sittings = 1;                 // processes that measured each row
   std::uint64_t seed = 1;           // of the order within the rounds
   std::vector<std::string> others;  // columns beside the plain one: "fresh", "cold"
+  std::string command;              // that this run was asked for with
   std::vector<Row> rows;
   bool complete = true;
 

@@ -43,6 +43,7 @@ void add_peer(Json& json, const Report& r, const Row& row, const std::string& na
   json[name + "_difference"] =
       present ? Json(bench::name(r.difference_of(against))) : Json(nullptr);
   json[name + "_verdict"] = present ? Json(against.verdict) : Json(nullptr);
+  json[name + "_error"] = present ? optional(against.error) : Json(nullptr);
   if (!against.absent.empty()) json[name + "_absent"] = against.absent;
   if (!against.implementation.empty()) json[name + "_implementation"] = against.implementation;
   const auto fastest = r.fastest_layout(row, name);
@@ -101,6 +102,7 @@ Json row_json(const Report& r, const Row& row) {
   json["shape"] = row.shape;
   json["verdict"] = row.verdict;
   json["score"] = rounded(row.score);
+  json["error"] = optional(row.error);
   json["spread"] = ratio(row.spread);
   json["aa_ratio"] = ratio(row.aa);
   json["aa_low"] = row.aa_interval ? rounded(row.aa_interval->low) : Json(nullptr);

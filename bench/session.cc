@@ -128,6 +128,14 @@ oracle::Verdict Session::check_fresh(Contestant& who, const Work& w) const {
 }
 
 void Session::invite(const Work& w, Row& row) {
+  // One yardstick for everyone: scores by contracts of their own could not be compared.
+  const auto error = [&](const Contestant& who) {
+    Outputs out = who.outputs();  // what everyone puts out: no statistics, of a backward no y
+    if (w.op == Op::backward) out.y = nullptr;
+    out.running_mean = out.running_var = nullptr;
+    out.save_mean = out.save_invstd = nullptr;
+    return check(*truenorm_, out, w, inputs_, Extent::some).score;
+  };
   for (const auto& peer : peers_) {
     Against& against = row.peers[peer->name()];
     against.absent = peer->prepare(w);
@@ -137,7 +145,9 @@ void Session::invite(const Work& w, Row& row) {
     if (v.result == oracle::Result::pass && asked_.fresh) v = check_fresh(*peer, w);
     against.verdict = oracle::name(v.result);
     if (v.result != oracle::Result::pass) against.verdict += " (" + v.reason + ")";
+    against.error = error(*peer);
   }
+  if (!peers_.empty()) row.error = error(*truenorm_);
 }
 
 /// What a call reads and where its outputs were last: not its code, nor what it keeps for itself.

@@ -39,6 +39,8 @@ const char* class_of(Cell cell) {
       return " class=number";
     case Cell::code:
       return " class=code";
+    case Cell::line:
+      return " class=line";
   }
   return "";
 }
@@ -78,7 +80,7 @@ std::string legend_of(const Plot& plot) {
   std::string html = "<ul class=legend>";
   for (std::size_t i = 0; i < plot.series.size(); ++i)
     html +=
-        fmt::format("<li><i style=\"--c:var(--s{})\"{}></i>{}</li>", i % std::size_t{kColours} + 1,
+        fmt::format("<li><i style=\"--c:var(--s{})\"{}></i>{}</li>", colour_of(plot, i),
                     i < std::size_t{kColours} ? "" : " class=dashed", escape(plot.series[i].name));
   return html + "</ul>";
 }

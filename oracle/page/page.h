@@ -30,6 +30,7 @@ enum class Cell {
   text,
   number,  // to the right, digits of one width
   code,    // a line to copy: wraps anywhere
+  line,    // the same in a table of many rows: does not wrap
 };
 
 struct Column {

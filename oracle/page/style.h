@@ -36,7 +36,7 @@ p { margin: 8px 0; max-width: 75ch; overflow-wrap: anywhere; }
 .plain { --tone: var(--quiet); }
 .lede.good, .lede.bad { color: var(--tone); font-weight: 600; }
 .absent { color: var(--quiet); }
-pre, .code {
+pre, .code, .line {
   font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; font-size: 0.85rem;
 }
 pre, .code { white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -53,14 +53,17 @@ article {
 }
 article h3 b { color: var(--tone); margin-right: 4px; }
 article dt { margin-top: 6px; }
-.scroll { overflow-x: auto; }
+.scroll { overflow: auto; }
+figure .scroll { max-height: 560px; }
+figure + pre { margin-top: -16px; }
 table { border-collapse: collapse; font-size: 0.9rem; min-width: 100%; }
 th, td { padding: 4px 10px; text-align: left; vertical-align: top; border-bottom: 1px solid var(--grid); }
 th { color: var(--quiet); font-weight: 600; vertical-align: bottom; }
-th.code { font-family: inherit; }
+th.code, th.line { font-family: inherit; }
 td { min-width: 12ch; }
 td.number { min-width: 0; }
 td.code { min-width: 30ch; }
+.line { white-space: nowrap; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 figure { margin: 16px 0 28px; display: grid; gap: 8px 24px; grid-template-columns: minmax(0, 1fr); }
 figcaption { font-weight: 600; }
@@ -72,7 +75,7 @@ figure svg { display: block; width: 100%; max-width: 640px; height: auto; }
   figure { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); align-items: start; }
   figcaption { grid-column: 1 / -1; }
 }
-@media print { article, figure { break-inside: avoid; } }
+@media print { figure .scroll { max-height: none; } article, figure { break-inside: avoid; } }
 )";
 
 }  // namespace truenorm::oracle::page
