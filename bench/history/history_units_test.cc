@@ -11,6 +11,7 @@
 #include "compare.h"
 #include "oracle/numbers.h"
 #include "store.h"
+#include "trend.h"
 
 namespace truenorm::bench {
 namespace {
@@ -302,6 +303,47 @@ TEST(Store, WhatIsKeptComesBack) {
     EXPECT_EQ(history.runs(0, "n2c8").front().rows.size(), 1u);
   }
   std::filesystem::remove(path);
+}
+
+/// Two rows of two operations, of which the second takes `times` as long beside the copy.
+KeptRun trend_run(std::int64_t id, double times) {
+  KeptRun run;
+  run.id = id;
+  run.commit = "<b>abc";
+  run.machine = {{"cpu", "A"}};
+  for (const char* op : {"training", "backward"}) {
+    KeptRow row;
+    row.line = "tn1 n1c8 f32 run=T | nhwc";
+    row.op = op;
+    const double ns = row.op == "backward" ? 200 * times : 200;
+    row.samples = {{"copy", {100}}, {"truenorm", {ns}}, {"truenorm_again", {ns}}};
+    run.rows.push_back(std::move(row));
+  }
+  return run;
+}
+
+TEST(Trend, IsOverTheFirstRunByOperation) {
+  const std::string html = to_html({trend_run(3, 1), trend_run(4, 1.21)});
+  for (const char* text : {"2 runs, 2 rows that all of them have",
+                           "./run compare &#39;#3&#39; &#39;#4&#39;", "<td class=number>1.100</td>",
+                           "<td class=number>1.210</td>", "+21.0", "+0.0", "&lt;b&gt;abc"})
+    EXPECT_NE(html.find(text), std::string::npos) << text;
+  EXPECT_EQ(html.find("<b>abc"), std::string::npos);
+  EXPECT_LT(html.find("+21.0"), html.find("+0.0")) << "the slowest first";
+}
+
+TEST(Trend, OfMachinesAlikeAndRowsInCommon) {
+  KeptRun other = trend_run(1, 9);
+  other.machine["cpu"] = "B";
+  KeptRun fewer = trend_run(2, 1);
+  fewer.rows.pop_back();
+  const std::string html = to_html({other, fewer, trend_run(3, 1.5)});
+  EXPECT_NE(html.find("2 runs, 1 rows"), std::string::npos);
+  EXPECT_NE(html.find("last run: one run."), std::string::npos);
+  EXPECT_EQ(html.find("+50.0"), std::string::npos);
+  const KeptRun one = trend_run(1, 1);
+  for (const auto& runs : {std::vector<KeptRun>{}, {one}, {other, fewer}})
+    EXPECT_NE(to_html(runs).find("There is no trend yet"), std::string::npos);
 }
 
 }  // namespace

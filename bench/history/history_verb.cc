@@ -12,6 +12,7 @@
 #include "compare.h"
 #include "oracle/cli/support.h"
 #include "store.h"
+#include "trend.h"
 #include "verbs.h"
 
 namespace truenorm::bench {
@@ -21,7 +22,7 @@ namespace cli = oracle::cli;
 using Json = nlohmann::ordered_json;
 
 struct Options {
-  std::string db, text, since, json;
+  std::string db, text, since, json, html;
   std::vector<std::string> add;
 };
 
@@ -152,12 +153,16 @@ int run(const Options& o) {
   }
   const std::int64_t since = since_of(o.since);
   History history = History::look(history_file(o.db));
-  cli::OutputFile json(o.json);
+  if (o.json == "-" && o.html == "-")
+    throw cli::UsageError("--json, --html: one of them can be standard output");
+  cli::OutputFile json(o.json), html(o.html);
   const std::vector<KeptRun> runs = history.runs(since, o.text);
   if (runs.empty())
     throw cli::UsageError(fmt::format("{}: no such run was kept", history_file(o.db).string()));
-  if (o.json != "-") fmt::print("{}", o.text.empty() ? runs_text(runs) : rows_text(runs));
+  if (o.json != "-" && o.html != "-")
+    fmt::print("{}", o.text.empty() ? runs_text(runs) : rows_text(runs));
   if (json.wanted()) json.write(to_json(runs));
+  if (html.wanted()) html.write(to_html(runs));
   return cli::kGood;
 }
 
@@ -169,6 +174,7 @@ void add_history(CLI::App& app, int& status) {
   verb->add_option("--case", o->text, "The rows whose case line has this text, run by run");
   verb->add_option("--since", o->since, "Kept since a day (2026-11-28), or 7d or 12h ago");
   verb->add_option("--json", o->json, "Write it with all samples as JSON; - for standard output");
+  verb->add_option("--html", o->html, "Write the trend over the runs as a page; - likewise");
   verb->add_option("--add", o->add, "Keep reports that 'truenorm-bench --json' has written");
   add_db_option(*verb, o->db);
   verb->footer("Example: ./run history --case c64s56x56 --since 7d");

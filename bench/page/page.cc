@@ -255,7 +255,9 @@ void Writer::machine() {
     copies.rows.push_back({name(level.level), std::to_string(level.threads),
                            std::to_string(level.rows), fmt::format("{:.1f}", level.copy_gbps),
                            fmt::format("{:.0f}", level.roofline_pct)});
-  if (!copies.rows.empty()) page_.table(copies);
+  if (copies.rows.empty()) return;
+  page_.section("The copy, by level of the memory");
+  page_.table(copies);
 }
 
 void Writer::again() {

@@ -32,6 +32,7 @@ struct Plot {
   bool log_y = false;  // where the values span more than a decade; those of 0 are left out
   std::vector<std::pair<std::string, double>> bars{};
   std::optional<double> limit{};  // of what is allowed: of bars and rows an x, of lines a y
+  bool y_near = false;            // y is around the values, not from 0 on
   Scale x_scale = Scale::linear;  // but for linear, x of 0 are left out
   std::vector<std::string>
       rows{};  // names; a point is then (value, row), its bar begins at the limit

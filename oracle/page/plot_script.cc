@@ -77,6 +77,10 @@ std::string power_axis(Scale scale, Range x, const char* axis) {
 
 /// Of a plot of lines. Few decades have names at 1, 2 and 5.
 std::string y_axis(const Plot& plot, Range y) {
+  if (plot.y_near) {
+    const double margin = y.high > y.low ? (y.high - y.low) / 10 : std::max(0.01, 0.01 * y.high);
+    return fmt::format("set yrange [{}:{}]\n", y.low - margin, y.high + margin);
+  }
   if (!plot.log_y || !(y.high > 10 * y.low))
     return fmt::format("set yrange {}\nset format y '{}'\n", y.from_zero(1.05),
                        y.high >= 1e5  ? "%.1s%c"
@@ -131,6 +135,20 @@ std::string lines_script(const Plot& plot, const Terminal& terminal) {
       y.hold(value);
     }
     data += "END\n";
+    if (!series.intervals.empty() && series.intervals.size() == points.size()) {
+      data += fmt::format("$b{} << END\n", i + 1);
+      for (std::size_t k = 0; k < points.size(); ++k) {
+        const auto& [low, high] = series.intervals[k];
+        data += fmt::format("{} {} {}\n", points[k].first, low, high);
+        y.hold(low);
+        y.hold(high);
+      }
+      data += "END\n";
+      curves += fmt::format(
+          "{}$b{} using 1:2:3 with filledcurves fillstyle transparent solid 0.2 noborder "
+          "linecolor {} title ''",
+          curves.empty() ? "plot " : ", ", i + 1, colour);
+    }
     const char* const more = curves.empty() ? "plot " : ", ";
     constexpr int kShapes[] = {7, 5, 9, 13, 11};  // filled: also the shape tells contenders apart
     if (series.scattered)
@@ -258,7 +276,7 @@ Terminal file_terminal(const std::string& kind, const std::string& title) {
   const bool svg = kind == "svg";
   return {kind,
           fmt::format("font 'sans,{}' noenhanced background rgb '#ffffff'{}",
-                      svg ? kFont : kFont + 3, svg ? "" : " linewidth 2"),
+                      svg ? kFont : kFont + 3, svg ? "" : " linewidth 2 pointscale 2"),
           title};
 }
 
