@@ -80,12 +80,14 @@ class Views {
     const std::size_t before = complaints_.size();
     if (static_cast<int>(v.dtype) > 3) complain(Code::dtype_mismatch, a);
     const auto element = static_cast<std::uint64_t>(size_of(v.dtype));
+    constexpr Wide kMuch = Wide{1} << 80;
     Wide count = 1, last = 0;
     for (std::size_t i = 0; i < static_cast<std::size_t>(v.rank); ++i) {
       if (v.size[i] < 0) complain(Code::bad_size, a);
       if (v.stride[i] < 0) complain(Code::bad_stride, a);
-      count = std::min<Wide>(count * std::max<std::int64_t>(v.size[i], 0), Wide{1} << 80);
-      if (v.size[i] > 1) last += Wide{v.size[i] - 1} * v.stride[i];
+      count = std::min<Wide>(count * std::max<std::int64_t>(v.size[i], 0), kMuch);
+      if (v.size[i] > 1)
+        last = std::clamp<Wide>(last + Wide{v.size[i] - 1} * v.stride[i], -kMuch, kMuch);
     }
     if (complaints_.size() != before) return;
     v.count = count;
