@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 
+#include "exact/dd.h"
 #include "exact/lemmas.h"
 #include "model.h"
 #include "sample.h"
@@ -57,6 +58,15 @@ std::size_t expect_honest_passes(std::size_t count) {
   });
   EXPECT_EQ(results[Result::pass] + results[Result::hollow], count);
   return results[Result::hollow];
+}
+
+// A power of four passes through the root, so subnormals have the root of the normal number.
+TEST(Bounds, SquareRootsOfSubnormalsAreWhole) {
+  for (const double a : {0x1.3p-1030, 5.013172184167e-311, 0x1p-1074, 0x1.fp-901}) {
+    const exact::DD whole = exact::sqrt(exact::DD(a * 0x1p1000)), small = exact::sqrt(exact::DD(a));
+    EXPECT_EQ(small.hi * 0x1p500, whole.hi) << a;
+    EXPECT_EQ(small.lo * 0x1p500, whole.lo) << a;
+  }
 }
 
 TEST(Bounds, HonestDoubleArithmeticPasses) {

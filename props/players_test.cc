@@ -94,6 +94,7 @@ TEST(Honest, PassEverywhere) {
   for (const auto make : {make_naive, make_naive_layer, make_blocked}) {
     const auto player = make();
     expect_honest(*player, corpus("faults.cases"));
+    expect_honest(*player, corpus("edges.cases"));
     expect_honest(*player, some);
   }
 }

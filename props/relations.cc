@@ -193,7 +193,10 @@ Case of_moderate_data(Case c) {
                          dist->kind == DistKind::special || dist->kind == DistKind::bits;
     const bool far = std::abs(dist->a) > 1e12 || std::abs(dist->b) > 1e3 ||
                      (dist->kind == DistKind::normal && dist->b < 1e-3);
-    if (extreme || far) *dist = {DistKind::normal, 0, 1, {}};
+    const double size = std::max(std::abs(dist->a), std::abs(dist->b));
+    const bool small = (dist->kind == DistKind::uniform || dist->kind == DistKind::constant) &&
+                       size > 0 && size < 1e-3;
+    if (extreme || far || small) *dist = {DistKind::normal, 0, 1, {}};
   }
   if (p.rv.kind != DistKind::constant || p.rv.a < 1e-3) p.rv = {DistKind::uniform, 0.5, 2, {}};
   return c;

@@ -35,27 +35,6 @@ std::string self() {
   return fs::read_symlink("/proc/self/exe", ignored).string();
 }
 
-/// A folder that goes with this.
-class Scratch {
- public:
-  Scratch() {
-    std::string name = (fs::temp_directory_path() / "truenorm-bisect-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr)
-      throw cli::UsageError(fmt::format("{}: no folder can be made", name));
-    path_ = name;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  fs::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  fs::path path_;
-};
-
 int status_of(const std::string& command) {
   const int status = std::system(command.c_str());
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
@@ -66,7 +45,7 @@ bool chosen(const KeptRow& row, const Bisection& b) {
 }
 
 /// The good run's chosen rows, measured on the tree that is checked out; no rows if that fails.
-KeptRun measure(const KeptRun& good, const Scratch& scratch) {
+KeptRun measure(const KeptRun& good, const cli::ScratchFolder& scratch) {
   std::set<std::string> lines, ops;
   for (const KeptRow& row : good.rows) {
     lines.insert(row.line);
@@ -141,7 +120,7 @@ int bisect_step(const Bisection& b) {
     if (!fs::exists("run")) throw cli::UsageError("there is no ./run here: not the top of a tree");
     // The builds of these commits leave the ordinary one alone, and this program with it.
     ::setenv("TRUENORM_BUILD", (fs::current_path() / "build" / "bisect").c_str(), 0);
-    const Scratch scratch;
+    const cli::ScratchFolder scratch("bisect");
     const int status = judge(b, good, measure(good, scratch));
     if (status == kSkip) fmt::print(stderr, "truenorm compare: this commit cannot be told\n");
     return status;

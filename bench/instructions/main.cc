@@ -47,30 +47,9 @@ std::string words(const Identity& of) {
                      of.at("highway"), of.at("libc"), of.at("isa"));
 }
 
-/// A folder that goes with this.
-class Scratch {
- public:
-  Scratch() {
-    std::string name = (fs::temp_directory_path() / "truenorm-instructions-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr)
-      throw cli::UsageError(fmt::format("{}: no folder can be made", name));
-    path_ = name;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  std::string operator/(const char* name) const { return (path_ / name).string(); }
-
- private:
-  fs::path path_;
-};
-
 /// This program once more, under callgrind. Its name and environment are always of one length: where
 /// the stack begins decides how memset() and its like begin, and that is a few instructions.
-void run_inside(const Scratch& scratch, const std::string& out) {
+void run_inside(const cli::ScratchFolder& scratch, const std::string& out) {
   const std::string self = scratch / "program";
   fs::create_symlink(fs::read_symlink("/proc/self/exe"), self);
   std::vector<std::string> all{"valgrind",
@@ -99,7 +78,7 @@ void run_inside(const Scratch& scratch, const std::string& out) {
 }
 
 Counts count() {
-  const Scratch scratch;
+  const cli::ScratchFolder scratch("instructions");
   const std::string out = scratch / "callgrind";
   run_inside(scratch, out);
   const std::vector<std::string> names = call_names();

@@ -62,6 +62,19 @@ void OutputFile::write(std::string_view bytes) {
   temporary_.clear();
 }
 
+ScratchFolder::ScratchFolder(const std::string& purpose) {
+  std::string name =
+      (std::filesystem::temp_directory_path() / ("truenorm-" + purpose + "-XXXXXX")).string();
+  if (::mkdtemp(name.data()) == nullptr)
+    throw UsageError(fmt::format("{}: no folder can be made: {}", name, std::strerror(errno)));
+  path_ = name;
+}
+
+ScratchFolder::~ScratchFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
 std::string read_input(const std::string& path) {
   if (path == "-")
     return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};

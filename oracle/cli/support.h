@@ -47,6 +47,19 @@ class OutputFile {
   std::string path_, temporary_;
 };
 
+/// An empty folder for temporary files, named after `purpose`, that goes with this. Throws UsageError.
+class ScratchFolder {
+ public:
+  explicit ScratchFolder(const std::string& purpose);
+  ~ScratchFolder();
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
 /// The whole of a file, or of standard input for "-". Throws UsageError.
 std::string read_input(const std::string& path);
 
