@@ -145,6 +145,7 @@ Json sum_json(const Sum& sum) {
 std::string to_json(const Report& r) {
   Json json;
   json["schema"] = "truenorm-bench/1";
+  json["command"] = r.command;
   json["machine"] = machine_json(r);
   json["noise_floor_pct"] = rounded(100 * r.noise_floor());
   json["copy_gbps"] = optional(r.copy_gbps());

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "byte_target.h"
+#include "speed.h"
 
 namespace {
 
@@ -64,7 +65,14 @@ std::unique_ptr<Process>& process() {
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   try {
     const Options options = read_options(*argc, *argv);
-    process() = std::make_unique<Process>(make_byte_target(options), options);
+    ByteTarget target = make_byte_target(options);
+    if (options.speed > 0) {
+      if (!target.input_of)
+        throw std::invalid_argument("--speed: inputs of " + target.name + " have no cases");
+      measure_speed(Bounds{}, target.input_of, target.look, options.speed);
+      std::exit(0);
+    }
+    process() = std::make_unique<Process>(std::move(target), options);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s: %s\n", (*argv)[0], e.what());
     std::exit(2);

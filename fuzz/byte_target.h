@@ -5,7 +5,9 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "case.h"
 #include "finding.h"
 #include "options.h"
 
@@ -17,6 +19,8 @@ struct ByteTarget {
   std::function<std::optional<Finding>(Bytes)> look;
   /// How many inputs were not judged.
   std::function<std::uint64_t()> left_out = [] { return std::uint64_t{0}; };
+  /// A case as an input, for --speed; none where inputs have no cases.
+  std::function<std::vector<std::uint8_t>(const oracle::Case&)> input_of = nullptr;
 };
 
 /// The target of this program, which each *_fuzz.cc over bytes defines; byte_entry.cc has the

@@ -4,6 +4,7 @@
 #include <exception>
 #include <memory>
 
+#include "bytes.h"
 #include "case_target.h"
 #include "speed.h"
 
@@ -22,7 +23,9 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
     const truenorm::fuzz::Options options = truenorm::fuzz::read_options(*argc, *argv);
     target() = std::make_unique<truenorm::fuzz::CaseTarget>(truenorm::fuzz::make_target(options));
     if (options.speed > 0) {
-      truenorm::fuzz::measure_speed(*target(), options.speed);
+      truenorm::fuzz::measure_speed(
+          target()->bounds(), truenorm::oracle::encode,
+          [](truenorm::fuzz::Bytes input) { target()->run(input); }, options.speed);
       std::exit(0);
     }
   } catch (const std::exception& e) {

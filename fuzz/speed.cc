@@ -28,6 +28,16 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
+/// What a call of the clock adds to a time.
+double clock_seconds() {
+  std::vector<double> all(1001);
+  for (double& one : all) {
+    const double start = processor_seconds();
+    one = processor_seconds() - start;
+  }
+  return median(std::move(all));
+}
+
 struct Entry {
   std::vector<std::uint8_t> input;
   std::int64_t largest = 0, work = 0;  // elements of the largest tensor, of all steps
@@ -42,15 +52,16 @@ std::int64_t largest_of(const oracle::Problem& p) {
 }
 
 /// Sampled cases that the bounds leave as they are, threads aside.
-std::vector<Entry> sampled(const Bounds& bounds) {
+std::vector<Entry> sampled(
+    const Bounds& bounds,
+    const std::function<std::vector<std::uint8_t>(const oracle::Case&)>& input_of) {
   std::vector<Entry> entries;
   for (std::uint64_t i = 0; entries.size() < kCases; ++i) {
     oracle::Case c = oracle::sample(1, i);
     if (!c.exec) c.exec = oracle::Exec{};
     c.exec->threads = std::min(c.exec->threads, bounds.threads);
-    std::vector<std::uint8_t> input = oracle::encode(c);
-    if (decode(input, bounds) == c)
-      entries.push_back({std::move(input), largest_of(c.problem), oracle::work_of(c.problem), {}});
+    if (decode(oracle::encode(c), bounds) == c)
+      entries.push_back({input_of(c), largest_of(c.problem), oracle::work_of(c.problem), {}});
   }
   return entries;
 }
@@ -71,21 +82,24 @@ void print_row(const std::vector<Entry>& entries, std::int64_t limit) {
 
 }  // namespace
 
-void measure_speed(CaseTarget& target, int rounds) {
-  std::vector<Entry> entries = sampled(target.bounds());
+void measure_speed(const Bounds& bounds,
+                   const std::function<std::vector<std::uint8_t>(const oracle::Case&)>& input_of,
+                   const std::function<void(Bytes)>& run, int rounds) {
+  std::vector<Entry> entries = sampled(bounds, input_of);
+  const double clock = clock_seconds();
   for (int round = 0; round < rounds; ++round) {
     for (Entry& e : entries) {
       const double start = processor_seconds();
-      target.run(e.input);
-      e.seconds.push_back(processor_seconds() - start);
+      run(e.input);
+      e.seconds.push_back(processor_seconds() - start - clock);
     }
   }
   std::printf(
       "elements of               elements of       exec/s          exec/s\n"
       "a tensor <=   cases  the median case  of the median     of the mean\n");
   for (std::int64_t limit : {64, 256, 1024})
-    if (limit < target.bounds().elements) print_row(entries, limit);
-  print_row(entries, target.bounds().elements);
+    if (limit < bounds.elements) print_row(entries, limit);
+  print_row(entries, bounds.elements);
 }
 
 }  // namespace truenorm::fuzz

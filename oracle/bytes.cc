@@ -75,6 +75,7 @@ class Reader {
 
 class Writer {
  public:
+  Writer() { bytes_.reserve(256); }  // more than most cases take
   void byte(std::size_t value) { bytes_.push_back(static_cast<std::uint8_t>(value)); }
   template <typename Word>
   void word(Word value) {
@@ -133,7 +134,8 @@ Dist read_dist(Reader& in) {
   return dist;
 }
 
-std::array<Dist*, 6> dists_of(Problem& p) { return {&p.x, &p.dy, &p.w, &p.b, &p.rm, &p.rv}; }
+/// Of a Problem, or a const one.
+constexpr auto dists_of = [](auto& p) { return std::array{&p.x, &p.dy, &p.w, &p.b, &p.rm, &p.rv}; };
 
 /// Whether a tensor of this shape stays within `limit`, zero sizes counted as one, as defect()
 /// does.
@@ -174,6 +176,7 @@ void read_run(Reader& in, Problem& problem, std::int64_t limit) {
   std::uint64_t next = 0;
   std::int64_t work = 0;
   problem.run.clear();
+  problem.run.reserve(static_cast<std::size_t>(steps));
   for (int i = 0; i < steps; ++i) {
     const std::uint8_t head = in.byte();
     Step step;
@@ -267,8 +270,7 @@ Case decode(std::span<const std::uint8_t> bytes, std::int64_t max_elements) {
 }
 
 std::vector<std::uint8_t> encode(const Case& c) {
-  Case copy = c;
-  Problem& p = copy.problem;
+  const Problem& p = c.problem;
   const Exec exec = c.exec.value_or(Exec{});
   Writer out;
   out.byte(static_cast<std::size_t>(

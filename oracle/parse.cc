@@ -195,16 +195,22 @@ void take_value(Token& rest, Step& step) {
   rest = rest.from(end + 1);
 }
 
-std::vector<Step> run_of(Token token) {
+Op op_of(Token step) {
   std::string letters;
-  for (int i = 0; i < kOps; ++i) letters += letter(static_cast<Op>(i));
+  for (int i = 0; i < kOps; ++i) {
+    letters += letter(static_cast<Op>(i));
+    if (letters.back() == step.text[0]) return static_cast<Op>(i);
+  }
+  step.fail("a step, one of " + letters);
+}
+
+std::vector<Step> run_of(Token token) {
   std::vector<Step> run;
+  run.reserve(std::min(token.text.size(), kMaxSteps));
   std::int64_t next = 0;
   for (Token rest = token; !rest.empty();) {
-    const std::size_t op = letters.find(rest.text[0]);
-    if (op == std::string::npos) rest.first(1).fail("a step, one of " + letters);
     Step step;
-    step.op = static_cast<Op>(op);
+    step.op = op_of(rest.first(1));
     const Token whole = rest;
     if (step.op == Op::set_eps || step.op == Op::set_momentum)
       take_value(rest, step);
@@ -245,6 +251,7 @@ std::vector<Step> run_of(Token token) {
 /// said twice.
 class Seen {
  public:
+  Seen() { tokens_.reserve(16); }  // all fields of a side
   /// `field` is a part of the line or lasts as long as the program.
   void add(std::string_view field, Token token) {
     if (find(field) != nullptr)

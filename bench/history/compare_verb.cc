@@ -64,6 +64,10 @@ int compare_runs(const Options& o, const Rule& rule) {
     bisect = bisect_line(c, before, after, {good_name(before), history, o.text, o.op, rule}, why);
   if (o.json != "-") {
     for (const std::string& fact : differ) fmt::print("UNLIKE: {}\n", fact);
+    for (const KeptRun* run : {&before, &after})
+      if (!run->complete)
+        fmt::print("INTERRUPTED: {} has not all of its rows; those it lacks are not compared\n",
+                   run->name());
     fmt::print("{}", to_text(c, before, after, rule, {o.all, cli::colour()}));
     if (!bisect.empty()) fmt::print("REGRESSION. Its commit is found by:\n  {}\n", bisect);
     if (!why.empty()) fmt::print("REGRESSION. {}\n", why);

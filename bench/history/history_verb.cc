@@ -139,6 +139,9 @@ void add_reports(const std::vector<std::string>& files, const std::string& db) {
     }
     if (runs.back().rows.empty())
       throw cli::UsageError(fmt::format("{}: no row has samples", file));
+    if (!runs.back().complete)
+      throw cli::UsageError(
+          fmt::format("{}: of a run that was interrupted, and only whole ones are kept", file));
   }
   const auto path = history_file(db);
   History history = open_history(path);

@@ -43,6 +43,7 @@ KeptRun read(const Json& json) {
   if (const Json& commit = machine.at("commit"); commit.is_string())
     run.commit = commit.get<std::string>();
   if (const Json& dirty = machine.at("dirty"); dirty.is_boolean()) run.dirty = dirty.get<bool>();
+  run.complete = json.value("complete", true);
   run.rounds = json.at("rounds").get<int>();
   run.sittings = json.value("sittings", std::size_t{1});
   if (run.sittings < 1) throw ReportError("it has no sitting");
@@ -94,6 +95,7 @@ void append(KeptRun& run, const KeptRun& more) {
   if (rows.empty())
     throw ReportError(fmt::format("{} and {} have no row in common", run.name(), more.name()));
   run.rows = std::move(rows);
+  run.complete = run.complete && more.complete;
   run.sittings += more.sittings;
 }
 

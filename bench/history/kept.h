@@ -25,6 +25,7 @@ struct KeptRun {
   std::int64_t kept = 0;     // seconds since 1970
   std::string commit;        // empty: not known
   bool dirty = false;        // files differ from that commit
+  bool complete = true;      // false: a report of a run that was interrupted; none is kept
   int rounds = 0;            // of a sitting
   std::size_t sittings = 1;  // processes that the samples are of, in equal parts, in order
   std::map<std::string, std::string> machine;  // facts that figures depend on, by name: see kFacts
