@@ -68,6 +68,9 @@ struct Contract {
   /// most four roundings each; of weight*r, one; of bias + weight*d, two on each of its terms' ways.
   double renorm_unit = 0;
 
+  /// dx comes of the forward operator by operator, by automatic differentiation.
+  bool differentiated = false;
+
   /// Arithmetic after the sums works in f32 range: an intermediate beyond it may be Inf or 0.
   /// False: only stores overflow.
   bool f32_range = false;

@@ -159,7 +159,11 @@ Backward::Backward(const Given& given)
       limit_(given.contract.overflow() / 2),
       dot_(given.dot.upper()),
       factors_(a_ * (1 + s_) * (1 + s_) * (1 + dot_ / given.count)),
-      largest_(largest(0, a_, s_, s_ * s_ * dot_, dot_ * s_)) {
+      largest_(largest(0, a_, s_, s_ * s_ * dot_, dot_ * s_)),
+      step_(given.contract.differentiated ? 3 + s_ * (1 + given.factor) : 0),
+      slope_step_(given.contract.differentiated
+                      ? 1 / given.count + s_ * (1 + s_ * (1 + given.factor)) / 2
+                      : 0) {
   const double rho = invstd_ > 0 ? given.invstd.radius / invstd_ : 0;
   cubed_ = 3 * rho + 3 * rho * rho + rho * rho * rho;  // (1 + rho)^3 - 1
 }
@@ -198,7 +202,8 @@ Element Backward::evaluated(double dy) const {
 
 // Every term as in Forward::at(). What a product loses that underflows is multiplied by the factors
 // still to come: w*s by all that it scales, the coefficient of x - m by that, what is scaled last by w, s
-// or both. invstd^2, which underflows by itself, is not formed here.
+// or both. invstd^2, which underflows by itself, is not formed here. What automatic differentiation loses
+// beyond that is derived in docs/accuracy.md.
 Element Backward::at(double x, double dy) const {
   if (!scales_finite_ || !std::isfinite(dy)) return special(dy);
   const Given& v = given_;
@@ -233,7 +238,8 @@ Element Backward::at(double x, double dy) const {
   if (!v.wide) e.terms[2] += 8 * kU64 * sum;  // the reference itself finishes in double
   const double projection = (d + pivot_) * s_ * (s_ * dot_ / v.count),
                inner = g + v.dy_sum.upper() / v.count + projection;
-  e.terms[5] = multiple(1 + inner + w_ + s_ + a_ + (1 + d) * (1 + factors_), underflow_);
+  e.terms[5] = multiple(
+      1 + inner + w_ + s_ + a_ + (1 + d) * (1 + factors_) + step_ + d * slope_step_, underflow_);
   if (largest(d, largest_, d * s_ * s_, inner, inner * s_, inner * w_, t1, t2_, t3) > limit_)
     return straddle();
   const double size = std::abs(mid.hi);

@@ -84,6 +84,7 @@ class Backward {
     double growth = 0, eval_growth = 0;  // gamma of the roundings of a term
     Format format;
     const Contract& contract;
+    double factor = 1;  // upper bound of r
   };
   explicit Backward(const Given&);
 
@@ -100,7 +101,7 @@ class Backward {
   DD wide_dy_mean_, wide_dot_mean_;
   double s_, w_, a_;  // upper bounds of invstd, weight and their product
   double pivot_, t2_, slope_, from_mean_, from_dy_sum_, cubed_, relative_, underflow_, limit_;
-  double dot_, factors_, largest_;
+  double dot_, factors_, largest_, step_, slope_step_;
 };
 
 }  // namespace truenorm::oracle::exact

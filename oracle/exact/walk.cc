@@ -464,10 +464,11 @@ void Walk::backward(std::size_t index, StepAnswer& answer) {
     push(answer.dweight, Output::dweight, dweight, kStatTerms);
     index_ = k;
     push(answer.dbias, Output::dbias, dbias, kStatTerms);
+    const double r = last_->correction.empty() ? 1 : last_->correction[k].r.upper();
     const Backward element({last_->training, mean, invstd, p.dy_sum, p.dot, last_->weight[k],
                             static_cast<double>(shape.per_channel()), problem_.dtype == Dtype::f64,
                             gamma(c.backward_roundings, c.unit),
-                            gamma(c.eval_backward_roundings, c.unit), data_, c});
+                            gamma(c.eval_backward_roundings, c.unit), data_, c, r});
     for (std::int64_t n = 0; n < shape.n; ++n) {
       index_ = static_cast<std::size_t>((n * shape.c + i) * plane);
       for (std::int64_t s = 0; s < plane; ++s) {

@@ -397,6 +397,7 @@ Contract composed_contract(const Problem& p) {
   // Of the last term: dy*weight*r and the mask, the root's and the mean's shares, two products with
   // x - mean and their sum, and two sums with the other terms.
   c.backward_roundings = 12;
+  c.differentiated = true;
   c.save_unit = c.run_unit = c.renorm_unit = kU64;
   return c;
 }
