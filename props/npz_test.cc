@@ -161,6 +161,8 @@ TEST(Archive, WhatIsNoneIsRefused) {
   EXPECT_EQ(refused_as(npy_of(1)),
             "one array without a name; numpy.savez('f.npz', x=x, y=y, ...) was expected");
   EXPECT_TRUE(refused_as("").starts_with("no archive of arrays: ")) << refused_as("");
+  EXPECT_EQ(refused_as("PK\5\6" + std::string(18, '\0')),
+            "no archive of arrays: there is nothing in it");
   EXPECT_TRUE(refused_as("text").starts_with("no archive of arrays: "));
   EXPECT_TRUE(refused_as(right.substr(0, right.size() / 2)).starts_with("no archive of arrays: "));
   std::string spoiled = right;

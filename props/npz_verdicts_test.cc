@@ -241,7 +241,8 @@ TEST(Mistakes, OfYAreNamed) {
     return first_words(said(train, Output::y, book.y(train)));
   };
   EXPECT_EQ(of_y({}), "no mistake: r");
-  EXPECT_EQ(of_y({.eps = 0}), "eps = 0");
+  EXPECT_EQ(said(train, Output::y, Textbook{.eps = 0}.y(train)),
+            Words{"eps = 0 or 1e-05 or 1e-06 or 1e-08"});
   EXPECT_EQ(of_y({.eps = 1e-3}), "eps = 0.001");
   EXPECT_EQ(of_y({.ddof = 1}), "the unbiased varianc");
   EXPECT_EQ(of_y({.outside = true}), "eps added to the sta");

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -35,57 +36,47 @@ struct Peer {
 struct Line {
   const Claim* claim = nullptr;
   Verdict verdict;
+  double widest = 0;                   // radius
   std::string of_radius;               // the largest term of the worst element's radius
   std::vector<std::string> right_for;  // other questions
   std::vector<Peer> peers;
 };
 
-/// Who answered the same question.
-struct Answered {
-  std::string name;
-  RemotePlayer::Reply reply;
-  Answer balls;
-};
-
-std::vector<Answered> ask(const Question& q, const std::vector<std::string>& players) {
-  std::vector<Answered> all;
-  for (const std::string& player : players) {
-    Answered a{player, seat_for(player)->ask({q.problem, Exec{}}, &q.inputs), {}};
-    if (a.reply.trace.outcome == Outcome::played)
-      a.balls = answer(q.problem, q.inputs, a.reply.contract);
-    all.push_back(std::move(a));
-  }
-  return all;
-}
-
-Peer peer_at(Answered& a, const Line& line) {
-  const Trace& trace = a.reply.trace;
-  const Claim& claim = *line.claim;
-  Peer peer{a.name, {}, 0, false};
-  if (trace.outcome != Outcome::played) {
-    peer.words =
-        trace.outcome == Outcome::unsupported ? trace.detail : std::string(name(trace.outcome));
-    return peer;
-  }
-  const std::vector<double>& values = tensor(trace.steps[claim.step], claim.output);
-  if (line.verdict.worst.element >= values.size()) {
+/// What the others make of the channel in which `claim` is worst.
+std::vector<Peer> ask(const Question& q, const Claim& claim, const Verdict& verdict,
+                      const std::vector<std::pair<std::string, std::unique_ptr<Seat>>>& players) {
+  const std::size_t worst = verdict.worst.element, channel = channel_of(q, claim.output, worst);
+  const Question one = one_channel(q, channel);
+  // Where the worst element stands among the channel's.
+  std::size_t place = 0;
+  for (std::size_t i = 0; i < worst; ++i) place += channel_of(q, claim.output, i) == channel;
+  std::vector<Peer> peers;
+  for (const auto& [player, seat] : players) {
+    const RemotePlayer::Reply reply = seat->ask({one.problem, Exec{}}, &one.inputs);
+    Peer& peer = peers.emplace_back(Peer{player, {}, 0, false});
+    if (reply.trace.outcome != Outcome::played) {
+      peer.words = reply.trace.outcome == Outcome::unsupported
+                       ? reply.trace.detail
+                       : std::string(name(reply.trace.outcome));
+      continue;
+    }
+    const std::vector<double>& values = tensor(reply.trace.steps[claim.step], claim.output);
     peer.words = "has none";
-    return peer;
+    if (place >= values.size()) continue;
+    peer.value = values[place];
+    peer.played = true;
+    Answer balls = answer(one.problem, one.inputs, reply.contract);
+    const Verdict v = judge_claim({claim.name, claim.output, claim.step, values}, balls);
+    peer.words = against(v) ? "wrong, too" : "right";
   }
-  peer.value = values[line.verdict.worst.element];
-  peer.played = true;
-  const Verdict v = judge_claim({claim.name, claim.output, claim.step, values}, a.balls);
-  peer.words = against(v) ? "wrong, too" : "right";
-  return peer;
+  return peers;
 }
 
-/// "42 radii", or what a radius does not measure.
+/// "off by 0.01: 42 radii", where a radius measures it.
 std::string distance(const Verdict& v) {
   const Where& w = v.worst;
-  if (w.kind != Kind::finite || !std::isfinite(w.got)) return {};
-  return fmt::format(
-      ": off by {:.3g}, {}", w.got - w.mid,
-      std::isfinite(v.score) ? fmt::format("{:.3g} radii", v.score) : "the radius is 0");
+  if (w.kind != Kind::finite || !std::isfinite(w.got) || !std::isfinite(v.score)) return {};
+  return fmt::format("off by {:.3g}: {:.3g} radii", w.got - w.mid, v.score);
 }
 
 std::string wanted(const Where& w, Dtype dtype) {
@@ -112,14 +103,17 @@ std::vector<Line> judge_all(const Question& q, const Arithmetic& arithmetic,
   {
     Answer balls = answer(q.problem, q.inputs, contract);
     for (const Claim& claim : q.claims) {
-      Line line{&claim, judge_claim(claim, balls), {}, {}, {}};
+      Line line{&claim, judge_claim(claim, balls), 0, {}, {}, {}};
+      const std::vector<double>& radius = tensor(balls.steps[claim.step], claim.output).radius;
+      line.widest = *std::max_element(radius.begin(), radius.end());
       wrong.push_back(against(line.verdict));
       lines.push_back(std::move(line));
     }
   }
   if (std::find(wrong.begin(), wrong.end(), true) == wrong.end()) return lines;
   const auto right = right_for(q, wrong, arithmetic);
-  std::vector<Answered> answered = ask(q, players);
+  std::vector<std::pair<std::string, std::unique_ptr<Seat>>> seats;
+  for (const std::string& player : players) seats.emplace_back(player, seat_for(player));
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (!wrong[i]) continue;
     Line& line = lines[i];
@@ -130,7 +124,7 @@ std::vector<Line> judge_all(const Question& q, const Arithmetic& arithmetic,
     const auto most = std::max_element(
         terms.begin(), terms.end(), [](const Term& a, const Term& b) { return a.value < b.value; });
     if (most != terms.end()) line.of_radius = most->name;
-    for (Answered& a : answered) line.peers.push_back(peer_at(a, line));
+    line.peers = ask(q, claim, line.verdict, seats);
   }
   return lines;
 }
@@ -138,7 +132,7 @@ std::vector<Line> judge_all(const Question& q, const Arithmetic& arithmetic,
 /// What was asked, so that a default that was not meant is seen.
 std::string question_text(const Question& q) {
   const Problem& p = q.problem;
-  std::string text = fmt::format("x {} {}", npy::print_shape(q.sizes), name(p.dtype));
+  std::string text = fmt::format("x {} {}", npy::print_shape(q.sizes), numpy_name(p.dtype));
   if (q.channel_axis != 1) text += fmt::format(", channel_axis {}", q.channel_axis);
   text += fmt::format(", mode '{}', eps {}", p.run[0].op == Op::train ? "train" : "eval", p.eps);
   if (p.run[0].op == Op::train && p.track) text += fmt::format(", momentum {}", p.momentum.value);
@@ -147,8 +141,7 @@ std::string question_text(const Question& q) {
   if (p.bias) with.push_back("bias");
   if (p.track) with.push_back("running statistics");
   if (p.run.size() == 2) with.push_back("dy");
-  return text +
-         (with.empty() ? "; no weight, no bias" : fmt::format("; {}", fmt::join(with, ", ")));
+  return text + (with.empty() ? "" : fmt::format(", with {}", fmt::join(with, ", ")));
 }
 
 std::string_view word(const Verdict& v) {
@@ -170,19 +163,21 @@ void print_line(const Question& q, const Line& line, std::size_t width) {
     return;
   }
   if (!against(v)) {
-    fmt::print("all {} within their radii, at most {:.3g} of one, at {}\n", v.elements, v.score,
-               index);
+    fmt::print("all {} within their radii ({:.2g} at most); worst {:.3g} radii, at {}\n",
+               v.elements, line.widest, v.score, index);
     return;
   }
-  const std::string pad(9 + width, ' ');
-  fmt::print("{} is {}, right is {}{}\n", index, number(v.worst.got, dtype), wanted(v.worst, dtype),
-             distance(v));
+  fmt::print("{} is {}, right is {}\n", index, number(v.worst.got, dtype), wanted(v.worst, dtype));
+  std::vector<std::string> notes;
+  if (const std::string how_far = distance(v); !how_far.empty()) notes.push_back(how_far);
+  if (!line.of_radius.empty())
+    notes.push_back(fmt::format("the most of the radius: {}", line.of_radius));
+  if (!notes.empty()) fmt::print("       {}\n", fmt::join(notes, "; "));
   for (const Peer& peer : line.peers)
     fmt::print(
-        "{}{:<9} {}\n", pad, peer.name,
+        "       {:<9} {}\n", peer.name,
         peer.played ? fmt::format("{}: {}", number(peer.value, dtype), peer.words) : peer.words);
-  if (!line.of_radius.empty()) fmt::print("{}most of the radius: {}\n", pad, line.of_radius);
-  for (const std::string& words : line.right_for) fmt::print("{}it is right for {}\n", pad, words);
+  for (const std::string& words : line.right_for) fmt::print("       it is right for {}\n", words);
 }
 
 Json json_number(double value) {
@@ -194,7 +189,10 @@ Json json_number(double value) {
 
 Json line_json(const Question& q, const Line& line) {
   const Verdict& v = line.verdict;
-  Json json{{"array", line.claim->name}, {"result", name(v.result)}, {"elements", v.elements}};
+  Json json{{"array", line.claim->name},
+            {"result", name(v.result)},
+            {"elements", v.elements},
+            {"widest_radius", json_number(line.widest)}};
   json["worst"] = Json{{"index", index_of(q, line.claim->output, v.worst.element)},
                        {"got", json_number(v.worst.got)},
                        {"right", wanted(v.worst, q.problem.dtype)},
@@ -219,7 +217,7 @@ int tell(const Question& q, const std::vector<Line>& lines, const NpzOptions& o,
   }
   const char* const result = wrong > 0 ? "wrong" : right > 0 ? "right" : "open";
   if (o.json != "-") {
-    fmt::print("{}: {}\n", o.file, question_text(q));
+    fmt::print("{}\n{}\n\n", o.file, question_text(q));
     for (const Line& line : lines) print_line(q, line, width);
   }
   if (json.wanted()) {

@@ -80,6 +80,7 @@ Archive::Archive(const std::string& path) : path_(path) {
   if (!zip_ && code == ZIP_ER_OPEN) fail(std::strerror(errno));
   if (!zip_) fail(mistaken(path, fmt::format("no archive of arrays: {}", words_of(code))));
   const zip_int64_t count = zip_get_num_entries(zip_.get(), 0);
+  if (count <= 0) fail("no archive of arrays: there is nothing in it");
   if (count > kMaxArrays)
     fail(fmt::format("{} arrays; {} at most were expected", count, kMaxArrays));
   for (zip_int64_t i = 0; i < count; ++i) {

@@ -90,20 +90,6 @@ std::vector<double> move_axis(const std::vector<double>& values, std::vector<std
   return moved;
 }
 
-std::string dtype_name(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::f32:
-      return "float32";
-    case Dtype::f64:
-      return "float64";
-    case Dtype::bf16:
-      return "bfloat16";
-    case Dtype::f16:
-      return "float16";
-  }
-  return {};
-}
-
 class Reader {
  public:
   explicit Reader(const Archive& archive) : archive_(archive) {}
@@ -217,8 +203,8 @@ std::vector<double> Reader::exact_values(const Array& array, Extent extent, Dtyp
       archive_.fail(array,
                     fmt::format("{} at element {} is no value of {} (x is {}); the nearest is {}. "
                                 "{}.astype('{}') was expected",
-                                all[i], i, dtype_name(dtype), dtype_name(q_.problem.dtype), rounded,
-                                array.name, dtype_name(dtype)));
+                                all[i], i, numpy_name(dtype), numpy_name(q_.problem.dtype), rounded,
+                                array.name, numpy_name(dtype)));
   return all;
 }
 
@@ -258,7 +244,7 @@ void Reader::read_dtypes() {
   if (const Array* array = find("dtype")) {
     const std::string text = archive_.text(*array);
     const auto named = std::find_if(kDtypePairs.begin(), kDtypePairs.end(), [&](const auto& pair) {
-      return dtype_name(pair.first) == text;
+      return numpy_name(pair.first) == text;
     });
     if (named == kDtypePairs.end())
       archive_.fail(*array,
@@ -357,7 +343,7 @@ void Reader::read_claims() {
           *array,
           fmt::format("dtype {}; {} or finer was expected, or the rounding alone leaves the "
                       "radii",
-                      dtype_name(dtype_of(*array)), dtype_name(due)));
+                      numpy_name(dtype_of(*array)), numpy_name(due)));
     q_.claims.push_back({std::string(judged.name), judged.output, std::size_t{gradient},
                          values(*array, whole ? full : channel)});
   }
@@ -379,6 +365,20 @@ Question Reader::read() {
 
 }  // namespace
 
+std::string numpy_name(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::f32:
+      return "float32";
+    case Dtype::f64:
+      return "float64";
+    case Dtype::bf16:
+      return "bfloat16";
+    case Dtype::f16:
+      return "float16";
+  }
+  return {};
+}
+
 Question read_question(const Archive& archive) { return Reader(archive).read(); }
 
 std::string index_of(const Question& q, Output output, std::size_t element) {
@@ -395,6 +395,34 @@ std::string index_of(const Question& q, Output output, std::size_t element) {
   std::rotate(index.begin() + 1, index.begin() + 2,
               index.begin() + static_cast<std::ptrdiff_t>(q.channel_axis) + 1);
   return fmt::format("[{}]", fmt::join(index, ","));
+}
+
+std::size_t channel_of(const Question& q, Output output, std::size_t element) {
+  if (output != Output::y && output != Output::dx) return element;
+  const Shape& s = q.problem.shape;
+  return element / static_cast<std::size_t>(s.plane()) % static_cast<std::size_t>(s.c);
+}
+
+Question one_channel(const Question& q, std::size_t channel) {
+  Question one{q.problem, {}, {}, q.sizes, q.channel_axis};
+  one.problem.shape.c = 1;
+  one.sizes[q.channel_axis] = 1;
+  const auto pick = [&](const std::vector<double>& values, Output output) {
+    std::vector<double> picked;
+    for (std::size_t i = 0; i < values.size(); ++i)
+      if (channel_of(q, output, i) == channel) picked.push_back(values[i]);
+    return picked;
+  };
+  const Inputs& in = q.inputs;
+  one.inputs = {pick(in.weight, Output::dweight),
+                pick(in.bias, Output::dbias),
+                pick(in.running_mean, Output::running_mean),
+                pick(in.running_var, Output::running_var),
+                {}};
+  for (const std::vector<double>& step : in.step) one.inputs.step.push_back(pick(step, Output::y));
+  for (const Claim& claim : q.claims)
+    one.claims.push_back({claim.name, claim.output, claim.step, pick(claim.values, claim.output)});
+  return one;
 }
 
 Question with_channel_axis(const Question& q, std::size_t axis) {

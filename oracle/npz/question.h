@@ -28,12 +28,19 @@ struct Question {
   std::size_t channel_axis = 1;     // among them
 };
 
+/// "float32", and "bfloat16", which numpy has not.
+std::string numpy_name(Dtype);
+
 /// Checks all that can be checked before there is an answer. Throws NpzError: names the array, what
 /// is wrong with it, and what would be right. docs/python.md has the names, shapes and dtypes.
 Question read_question(const Archive&);
 
 /// The index of an element in the file's own axes: "[3,0,2,5]".
 std::string index_of(const Question&, Output, std::size_t element);
+
+/// The channel of an element, and the question about that channel alone: channels are independent.
+std::size_t channel_of(const Question&, Output, std::size_t element);
+Question one_channel(const Question&, std::size_t channel);
 
 /// The same arrays with another axis taken for the channels. Its size must be C, or there be no array
 /// of C values.

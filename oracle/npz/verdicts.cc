@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <string_view>
 #include <utility>
 
 #include "../exact/moments.h"
@@ -53,8 +54,10 @@ Change mode(Op op, const char* words) {
   return {words, [op](Variation& v) { v.question.problem.run[0].op = op; }};
 }
 
+constexpr std::string_view kEps = "eps = ";
+
 Change eps(double value) {
-  return {fmt::format("eps = {}", value),
+  return {fmt::format("{}{}", kEps, value),
           [value](Variation& v) { v.question.problem.eps = value; }};
 }
 
@@ -222,7 +225,14 @@ std::vector<std::vector<std::string>> right_for(const Question& q, const std::ve
       if (!asked[i] || !v.about(claim)) continue;
       vary(balls_of(answered, claim),
            claim.output == Output::running_var ? v.running_var_scale : 1);
-      if (judge_claim(claim, answered).result == Result::pass) right[i].push_back(change.words);
+      if (judge_claim(claim, answered).result != Result::pass) continue;
+      // The radii may not tell one small eps from another.
+      const bool another =
+          change.words.starts_with(kEps) && !right[i].empty() && right[i].back().starts_with(kEps);
+      if (another)
+        right[i].back() += " or " + change.words.substr(kEps.size());
+      else
+        right[i].push_back(change.words);
     }
   }
   return right;
