@@ -2,6 +2,7 @@
 # downloaded. Defines, besides each package's own targets:
 #   truenorm::torch          LibTorch; TRUENORM_TORCH_VERSION; TRUENORM_TORCH_OPTIONS for the one
 #                            source file that includes its headers
+#   LibZip::LibZip           libzip
 #   DNNL::dnnl               oneDNN, when there is one; TRUENORM_DNNL_VERSION, else empty
 
 function(truenorm_not_found what package)
@@ -32,6 +33,18 @@ find_package(SQLite3 QUIET)
 if(NOT SQLite3_FOUND)
   truenorm_not_found(SQLite3 libsqlite3-dev)
 endif()
+
+# Where libzip's programs are not installed, which are packages of their own on Debian, its package file
+# is an error: the library and its header are looked up directly.
+find_library(LIBZIP_LIBRARY zip)
+find_path(LIBZIP_INCLUDE_DIR zip.h)
+mark_as_advanced(LIBZIP_LIBRARY LIBZIP_INCLUDE_DIR)
+if(NOT LIBZIP_LIBRARY OR NOT LIBZIP_INCLUDE_DIR)
+  truenorm_not_found(libzip libzip-dev)
+endif()
+add_library(LibZip::LibZip UNKNOWN IMPORTED)
+set_target_properties(LibZip::LibZip PROPERTIES IMPORTED_LOCATION "${LIBZIP_LIBRARY}"
+  INTERFACE_INCLUDE_DIRECTORIES "${LIBZIP_INCLUDE_DIR}")
 
 # LibTorch's own package file talks much, warns of static libraries that a shared build does not
 # have (Debian 13), leaves variables behind, and its targets put /usr/include among the -isystem

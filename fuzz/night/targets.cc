@@ -77,6 +77,7 @@ const std::vector<Target>& targets() {
       {"api_fuzz", Input::raw, false, 2, {}},
       {"text_fuzz", Input::text, false, 1, {}},
       {"moments_fuzz", Input::raw, false, 1, {}},
+      {"npy_fuzz", Input::raw, false, 1, {}},
   };
   return all;
 }

@@ -13,6 +13,7 @@
 #include "../text.h"
 #include "../vary_json.h"
 #include "../words.h"
+#include "npz_verb.h"
 #include "support.h"
 #include "verbs.h"
 
@@ -94,11 +95,17 @@ nlohmann::ordered_json line_json(const Line& line) {
 }
 
 struct CheckOptions {
-  std::string what, subject, players, json;
+  std::string what, subject, players, json, accumulate;
   bool explain = false;
 };
 
 int run_check(const CheckOptions& o) {
+  if (is_npz(o.what))
+    return run_check_npz({o.what, o.subject, o.players, o.json, o.explain, o.accumulate == "f64"});
+  if (!o.accumulate.empty())
+    throw UsageError(
+        "--accumulate: a case has no sums but its players', who say themselves how they "
+        "add; it is for a file of arrays");
   const std::vector<Asked> cases = read_cases(o.what);
   OutputFile json(o.json);
   const Table table = who_plays(o.players, o.subject);
@@ -203,9 +210,11 @@ int run_shrink(const ShrinkOptions& o) {
 }  // namespace
 
 void add_check(CLI::App& app, int& status) {
-  CLI::App* verb = app.add_subcommand("check", "Judge single cases: one line a case and player");
+  CLI::App* verb = app.add_subcommand(
+      "check", "Judge single cases, one line a case and player, or somebody's arrays (.npz)");
   const auto o = std::make_shared<CheckOptions>();
-  verb->add_option("LINE", o->what, "A line, a file of lines, or - for standard input")->required();
+  verb->add_option("LINE", o->what, "A line, a file of lines, - for standard input, or FILE.npz")
+      ->required();
   verb->add_option("--subject", o->subject,
                    "truenorm (default), onednn, libtorch, naive, faulty:ID or PATH.so");
   verb->add_option("--players", o->players,
@@ -213,7 +222,14 @@ void add_check(CLI::App& app, int& status) {
   verb->add_option("--json", o->json, "Write the verdicts as JSON; - for standard output");
   verb->add_flag("--explain", o->explain,
                  "For each verdict against a player: which fields of the minimal case matter");
+  verb->add_option(
+          "--accumulate", o->accumulate,
+          "How the arrays of FILE.npz were summed: f32 (default) or f64; f64 data always in f64")
+      ->check(CLI::IsMember({"f32", "f64"}));
   verb->footer(
+      "FILE.npz has x, mode, y and what else there is, by numpy.savez: docs/python.md. Those who "
+      "are "
+      "asked beside it are --players (default truenorm,libtorch,naive).\n"
       "A case without a right side is played in every standard way.\n\n"
       "Example: truenorm check 'tn1 n4c16s7x7 f32 x=cancel(1e4) run=TB | nhwc' --players "
       "subject,naive");
