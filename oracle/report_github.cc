@@ -11,8 +11,8 @@
 namespace truenorm::oracle {
 namespace {
 
-/// Of what stands behind the last "::".
-std::string data(std::string_view text) {
+/// As it stands behind the last "::" of a command.
+std::string in_message(std::string_view text) {
   std::string out;
   for (const char c : text) switch (c) {
       case '%':
@@ -30,10 +30,11 @@ std::string data(std::string_view text) {
   return out;
 }
 
-/// Of a value of file=, line= or title=.
-std::string property(std::string_view text) {
+/// As it stands behind file= or title=.
+std::string in_property(std::string_view text) {
   std::string out;
-  for (const char c : data(text)) out += c == ':' ? "%3A" : c == ',' ? "%2C" : std::string(1, c);
+  for (const char c : in_message(text))
+    out += c == ':' ? "%3A" : c == ',' ? "%2C" : std::string(1, c);
   return out;
 }
 
@@ -44,7 +45,7 @@ std::string place(const std::string& where, const std::string& root) {
   const std::filesystem::path file = where.substr(0, colon);
   const std::filesystem::path below = file.lexically_proximate(root);
   const bool inside = !below.empty() && *below.begin() != "..";
-  return fmt::format(" file={},line={},", property((inside ? below : file).string()),
+  return fmt::format(" file={},line={},", in_property((inside ? below : file).string()),
                      where.substr(colon + 1));
 }
 
@@ -103,7 +104,7 @@ std::string to_annotations(const Report& r, const Look& look, const std::string&
     const bool bad = c.kind == Conclusion::Kind::bad;
     errors += bad;
     text += fmt::format("::{} title=truenorm conform::{}\n", bad ? "error" : "notice",
-                        data(c.sentence()));
+                        in_message(c.sentence()));
   }
   const std::size_t most = std::min(look.shown, kKept - std::min(kKept, errors));
   const std::size_t against = chosen_failures(r, false, most).size();
@@ -115,9 +116,9 @@ std::string to_annotations(const Report& r, const Look& look, const std::string&
                                                           : most))
       text +=
           fmt::format("::{}{}title={}::{}\n", allowed ? "warning" : "error", place(f->where, root),
-                      property(fmt::format("{} of {}: {}", name(f->result),
-                                           divergences ? "LibTorch" : r.subject, f->reason)),
-                      data(fmt::format("{}\n{}\n{}", f->detail, f->opinion, f->command)));
+                      in_property(fmt::format("{} of {}: {}", name(f->result),
+                                              divergences ? "LibTorch" : r.subject, f->reason)),
+                      in_message(fmt::format("{}\n{}\n{}", f->detail, f->opinion, f->command)));
   }
   return text;
 }
