@@ -226,10 +226,11 @@ void Writer::histogram(std::size_t output) {
   f.plot.x_label = "percent";
   f.plot.y_label = "score";
   f.table.columns = {{"score"}};
-  const auto show = [&](const std::string& player, const Histogram& bins) {
+  const auto show = [&](const std::string& player, const Histogram& bins, int colour) {
     const std::uint64_t whole = sum_of(bins);
     if (whole == 0) return;
     page::Series series{player};
+    series.colour = colour;
     for (std::size_t bin = 0; bin < kScoreBins; ++bin)
       if (bins[bin] > 0)
         series.points.emplace_back(
@@ -239,8 +240,8 @@ void Writer::histogram(std::size_t output) {
     f.table.columns.push_back({"share", Cell::number});
   };
   const Histogram &mine = r_.scores[output], &theirs = r_.rival.scores[output];
-  show(r_.subject, mine);
-  show("libtorch", theirs);
+  show(r_.subject, mine, 1);
+  show("libtorch", theirs, 2);
   if (f.plot.series.empty()) return;
   for (std::size_t bin = 0; bin < kScoreBins; ++bin) {
     f.plot.rows.push_back(score_bin_name(bin));
