@@ -38,6 +38,11 @@ Verdict verdict_of(Seat& seat, const Case& c) {
   return judge_reply({c, nullptr}, make_inputs(c), seat.ask(c));
 }
 
+void count_scores(Histograms& scores, const Verdict& v) {
+  for (std::size_t i = 0; i < kOutputs; ++i)
+    if (v.scores[i] >= 0) ++scores[i][score_bin(v.scores[i])];
+}
+
 class Run {
  public:
   Run(const Plan& plan, const ConformOptions& options, const Bench& bench, const Watch& watch)
@@ -130,6 +135,10 @@ void Run::take(Part& part, const Pending& p, const RemotePlayer::Reply& subject,
   const bool literal = p.item.vector != nullptr;
   const Inputs inputs = literal ? p.item.vector->inputs : make_inputs(p.item.value);
   part.census.add(p.item.value);
+  if (const auto& exec = p.item.value.exec) {
+    ++part.report.isas[std::string(name(exec->isa))];
+    ++part.report.thread_counts[std::to_string(exec->threads)];
+  }
   const Verdict verdict = judge_reply(p.item, inputs, subject);
   if (libtorch == nullptr) {
     const std::string id =
@@ -153,6 +162,7 @@ void Run::count_subject(Part& part, const Pending& p, const Verdict& v, const Ve
   if (v.result == Result::hollow) ++r.hollow[v.reason];
   if (v.result == Result::skipped) ++r.skipped[v.reason];
   if (v.result == Result::pass) {
+    count_scores(r.scores, v);
     std::string line;
     auto raise = [&](Peak& peak, double score) {
       if (!peak.improves(score, p.index)) return;
@@ -180,6 +190,7 @@ void Run::count_rival(Part& part, const Pending& p, const Verdict& v, const Verd
     ++part.report.not_compared[rival.reason];
   } else if (!against(rival)) {
     ++count.agreed;
+    if (rival.result == Result::pass) count_scores(count.scores, rival);
   } else if (!id.empty()) {
     ++count.known[id];
   } else {
@@ -196,6 +207,7 @@ Found Run::entry(const Pending& p, const Verdict& v) const {
   Failure& f = found.entry;
   f.index = p.index;
   f.area = plan_.areas()[plan_.area_of(p.index)];
+  f.where = plan_.where(p.index);
   f.result = v.result;
   f.reason = v.reason;
   f.detail = describe(p.item.value, v);

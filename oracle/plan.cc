@@ -26,13 +26,15 @@ void Plan::begin(const std::string& area) {
 
 void Plan::add_lines(const std::string& area, std::string_view text, std::string_view file) {
   begin(area);
+  const std::size_t number = files_.size();
+  files_.emplace_back(file);
   for (Line& line : parse_file(text, file)) {
     if (line.value.exec) {
-      cases_.push_back({std::move(line.value), kNone});
+      cases_.push_back({std::move(line.value), kNone, number, line.number});
       continue;
     }
     for (const Exec& exec : standard_execs(line.value.problem))
-      cases_.push_back({{line.value.problem, exec}, kNone});
+      cases_.push_back({{line.value.problem, exec}, kNone, number, line.number});
   }
   fixed_ = cases_.size();
 }
@@ -79,6 +81,11 @@ Item Plan::item(std::uint64_t index) const {
 std::size_t Plan::area_of(std::uint64_t index) const {
   const auto after = std::upper_bound(starts_.begin(), starts_.end(), index);
   return static_cast<std::size_t>(after - starts_.begin()) - 1;
+}
+
+std::string Plan::where(std::uint64_t index) const {
+  if (random(index) || cases_[index].file == kNone) return {};
+  return fmt::format("{}:{}", files_[cases_[index].file], cases_[index].line);
 }
 
 std::string read_text(const fs::path& file) {

@@ -41,6 +41,8 @@ class Plan {
   std::uint64_t size() const;  // kEndless where the random cases have no end
   Item item(std::uint64_t index) const;
   std::size_t area_of(std::uint64_t index) const;
+  /// "edges.cases:12", the file as it was named to add_lines(); empty where no file has the case.
+  std::string where(std::uint64_t index) const;
   /// Which case of its area it is, counted from 1.
   std::uint64_t number_of(std::uint64_t index) const { return index - starts_[area_of(index)] + 1; }
   bool random(std::uint64_t index) const { return index >= fixed_; }
@@ -52,16 +54,18 @@ class Plan {
  private:
   void begin(const std::string& area);
 
+  static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
   struct Fixed {
     Case value;
-    std::size_t vector;  // index in vectors_, or kNone
+    std::size_t vector;        // index in vectors_, or kNone
+    std::size_t file = kNone;  // index in files_
+    int line = 0;              // of it
   };
-  static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
-
   std::vector<std::string> names_;
   std::vector<std::uint64_t> starts_;  // of each area
   std::vector<Fixed> cases_;
   std::vector<VectorCase> vectors_;
+  std::vector<std::string> files_;
   std::uint64_t fixed_ = 0, seed_ = 0, random_ = 0;
 };
 

@@ -24,11 +24,34 @@ std::uint64_t Rival::known_total() const {
   return sum;
 }
 
+namespace {
+
+void add_to(Histograms& to, const Histograms& from) {
+  for (std::size_t i = 0; i < kOutputs; ++i)
+    for (std::size_t bin = 0; bin < kScoreBins; ++bin) to[i][bin] += from[i][bin];
+}
+
+}  // namespace
+
+std::size_t score_bin(double score) {
+  if (score <= 0) return 0;
+  std::size_t bin = kScoreBins - 1;
+  for (double edge = 0.5; bin > 1 && score <= edge; edge /= 2) --bin;
+  return bin;
+}
+
+std::string score_bin_name(std::size_t bin) {
+  if (bin == 0) return "0";
+  const std::size_t halvings = kScoreBins - 1 - bin;
+  return halvings == 0 ? "to 1" : fmt::format("to 1/{}", std::size_t{1} << halvings);
+}
+
 void Rival::add(const Rival& other) {
   agreed += other.agreed;
   skipped += other.skipped;
   fresh += other.fresh;
   oracle::add(known, other.known);
+  add_to(scores, other.scores);
 }
 
 void add(Counts& to, const Counts& from) {
@@ -115,9 +138,58 @@ void absorb(Report& to, const Report& from) {
     const Peak& peak = from.outputs[i];
     if (peak.score >= 0 && to.outputs[i].improves(peak.score, peak.index)) to.outputs[i] = peak;
   }
+  add_to(to.scores, from.scores);
   to.rival.add(from.rival);
+  to.explained.insert(from.explained.begin(), from.explained.end());
+  add(to.isas, from.isas);
+  add(to.thread_counts, from.thread_counts);
   for (const auto& [key, count] : from.census) to.census[key] += count;
   to.failures.insert(to.failures.end(), from.failures.begin(), from.failures.end());
+}
+
+std::string plural(std::uint64_t n, const char* one, const char* many) {
+  return fmt::format("{} {}", n, n == 1 ? one : many);
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> ranked(const Counts& counts) {
+  std::vector<std::pair<std::string, std::uint64_t>> sorted(counts.begin(), counts.end());
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  return sorted;
+}
+
+std::vector<Conclusion> conclusions(const Report& r, const Look& look) {
+  using enum Conclusion::Kind;
+  std::vector<Conclusion> all;
+  const Tally total = r.total();
+  const std::string missing = look.whole ? missing_shards(r) : std::string();
+  if (r.interrupted)
+    all.push_back({"interrupted", "the counts are of the cases played so far", bad});
+  if (!missing.empty())
+    all.push_back({"INCOMPLETE", "not the whole run, shards are missing: " + missing, bad});
+  if (r.rival.fresh > 0)
+    all.push_back(
+        {"NEW", plural(r.rival.fresh, "divergence", "divergences") + " of LibTorch, listed nowhere",
+         look.allow_new_divergences ? plain : bad});
+  const std::string cases = plural(total.cases(), "case", "cases");
+  if (!r.conclusive())
+    all.push_back(
+        {r.interrupted ? "no result" : "FAIL",
+         fmt::format("nothing is shown: {} passed none of {}, and every verdict is hollow "
+                     "or skipped",
+                     r.subject, cases),
+         bad});
+  else if (total.against() > 0)
+    all.push_back(
+        {"FAIL",
+         fmt::format("{} {} in {}", plural(total.against(), "verdict against", "verdicts against"),
+                     r.subject, cases),
+         bad});
+  else if (r.interrupted || !missing.empty() || !r.all_good(look.allow_new_divergences))
+    all.push_back({"", fmt::format("no verdict against {} in {}", r.subject, cases), plain});
+  else
+    all.push_back({"PASS", fmt::format("no verdict against {} in {}", r.subject, cases), good});
+  return all;
 }
 
 namespace {

@@ -29,6 +29,14 @@ struct Peak {
   }
 };
 
+/// How many passes had which score in one kind of output: 0 first, then up to 2^-10, and from there
+/// up to each power of two that follows, the last being 1.
+inline constexpr std::size_t kScoreBins = 12;
+using Histogram = std::array<std::uint64_t, kScoreBins>;
+using Histograms = std::array<Histogram, kOutputs>;
+std::size_t score_bin(double score);      // of a pass: 0 to 1
+std::string score_bin_name(std::size_t);  // "0", "to 1/1024", ..., "to 1/2", "to 1"
+
 /// The verdicts on the subject in one area.
 struct Tally {
   std::array<std::uint64_t, kResults> results{};
@@ -48,8 +56,15 @@ struct Rival {
   std::uint64_t skipped = 0;  // does not take the case
   std::uint64_t fresh = 0;    // divergences that nobody has explained
   Counts known;               // explained divergences, by id
+  Histograms scores{};        // of what is inside its balls
   std::uint64_t known_total() const;
   void add(const Rival&);
+};
+
+/// Why LibTorch differs, as the corpus has it.
+struct Explanation {
+  std::string cause, right;  // what LibTorch does; who is right
+  std::string line;          // a case that shows it
 };
 
 /// A case with a verdict against the subject, or an unexplained divergence of LibTorch.
@@ -58,6 +73,7 @@ struct Failure {
   std::string area;
   std::string line;   // minimal where it was shrunk, else as found
   std::string found;  // as found
+  std::string where;  // "corpus/edges.cases:12", where a file has it
   bool shrunk = false;
   bool divergence = false;  // against LibTorch, not the subject
   Result result = Result::fail;
@@ -91,7 +107,10 @@ struct Report {
   Counts hollow, skipped;                            // by cause; of the subject
   Counts not_compared;                               // LibTorch's reasons for not taking a case
   std::array<Peak, kOutputs> outputs;                // by kind of output; of the passes
+  Histograms scores{};                               // likewise
   Rival rival;
+  std::map<std::string, Explanation> explained;  // of the known divergences that were met, by id
+  Counts isas, thread_counts;                    // cases by what their Exec asks for
   std::map<std::pair<std::string, std::string>, std::uint64_t>
       census;                     // (area of classes, class) -> cases
   std::vector<Failure> failures;  // in case order
@@ -127,21 +146,50 @@ std::string missing_shards(const Report&);
 std::string to_json(const Report&);
 Report from_json(std::string_view text, std::string_view what);
 
-/// JUnit XML: one test suite an area, one test case a failure, the others in one.
-std::string to_junit(const Report&);
-
 /// The failures that stand for the rest: one of each kind and every minimal line once, up to `most`
 /// of them, in case order. Against the subject, or the new divergences of LibTorch.
 std::vector<const Failure*> chosen_failures(const Report&, bool divergences, std::size_t most);
 
+/// What a report is shown as.
 struct Look {
   bool colour = false;
   bool census = false;     // every class, not the short form
   std::size_t shown = 20;  // failures
   bool allow_new_divergences = false;
+  bool whole = false;  // it is meant to be of all shards
 };
+
+/// What a run comes to, one thing each: "FAIL", "3 verdicts against naive". The word may be empty.
+struct Conclusion {
+  enum class Kind : std::uint8_t { plain, good, bad };
+  std::string word, text;
+  Kind kind = Kind::plain;
+  std::string sentence() const { return word.empty() ? text : word + ": " + text; }
+};
+/// At least one; the last one is about the subject.
+std::vector<Conclusion> conclusions(const Report&, const Look&);
+
+/// "1 case", "2 cases".
+std::string plural(std::uint64_t n, const char* one, const char* many);
+/// The frequent first; among equals by name.
+std::vector<std::pair<std::string, std::uint64_t>> ranked(const Counts&);
 
 /// The report for people.
 std::string to_text(const Report&, const Look&);
+
+/// JUnit XML: a test suite for the run and one an area; in each a test case for each line that fails,
+/// and one for all cases that passed, were hollow or were skipped. Counts are those of the test cases;
+/// names are unique within a suite.
+std::string to_junit(const Report&, const Look&);
+
+/// One self-contained page.
+std::string to_html(const Report&, const Look&);
+
+/// Workflow commands of GitHub Actions, a line each: an error for each failure that is shown, of
+/// which GitHub keeps ten of a step; a new divergence that is allowed is a warning. Files are named
+/// relative to `root` where they are below it.
+std::string to_annotations(const Report&, const Look&, const std::string& root);
+/// Markdown for the summary of a job, well below the 1 MiB that GitHub takes.
+std::string to_summary(const Report&, const Look&);
 
 }  // namespace truenorm::oracle

@@ -1,4 +1,4 @@
-// Reports as JSON, written and read; and as JUnit XML.
+// Reports as JSON, written and read.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -47,6 +47,8 @@ Json failure_json(const Failure& f) {
             {"area", f.area},       {"index", f.index},     {"detail", f.detail},
             {"opinion", f.opinion}, {"command", f.command}, {"found", f.found},
             {"shrunk", f.shrunk}};
+  if (!f.where.empty()) json["where"] = f.where;
+  if (f.published) json["published"] = true;
   if (!f.effects.empty()) json["fields"] = f.effects;
   return json;
 }
@@ -59,6 +61,29 @@ Json areas_json(const Report& r) {
                      {"verdicts", results_json(tally)},
                      {"worst", peak_json(tally.worst)}});
   return areas;
+}
+
+/// By kind of output; those without a pass are left out.
+Json histograms_json(const Histograms& scores) {
+  Json json = Json::object();
+  for (std::size_t i = 0; i < kOutputs; ++i)
+    if (scores[i] != Histogram{}) json[std::string(name(static_cast<Output>(i)))] = scores[i];
+  return json;
+}
+
+Json score_counts_json(const Report& r) {
+  Json json{{"bins", Json::array()}};
+  for (std::size_t bin = 0; bin < kScoreBins; ++bin) json["bins"].push_back(score_bin_name(bin));
+  json["subject"] = histograms_json(r.scores);
+  json["libtorch"] = histograms_json(r.rival.scores);
+  return json;
+}
+
+Json explained_json(const Report& r) {
+  Json json = Json::object();
+  for (const auto& [id, e] : r.explained)
+    json[id] = {{"cause", e.cause}, {"right", e.right}, {"case", e.line}};
+  return json;
 }
 
 Json census_json(const Report& r) {
@@ -166,6 +191,12 @@ std::optional<Result> result_named(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<std::size_t> output_named(std::string_view text) {
+  for (std::size_t i = 0; i < kOutputs; ++i)
+    if (text == name(static_cast<Output>(i))) return i;
+  return std::nullopt;
+}
+
 constexpr std::string_view kResultNames = "pass fail hollow skipped crash timeout were expected";
 
 Tally read_tally(const Node& node) {
@@ -204,6 +235,8 @@ Failure read_failure(const Node& node, bool divergence) {
   f.command = node.at("command").text();
   f.found = node.at("found").text();
   f.shrunk = node.at("shrunk").flag();
+  if (node.has("where")) f.where = node.at("where").text();
+  if (node.has("published")) f.published = node.at("published").flag();
   if (node.has("fields"))
     for (const Node& effect : node.at("fields").elements())
       f.effects.push_back(read_effect(effect));
@@ -214,6 +247,22 @@ std::uint64_t sum_of(const Counts& counts) {
   std::uint64_t sum = 0;
   for (const auto& [key, count] : counts) sum += count;
   return sum;
+}
+
+Histograms read_histograms(const Node& node, std::uint64_t most) {
+  Histograms scores{};
+  for (const auto& [key, bins] : node.members()) {
+    const auto at = output_named(key);
+    if (!at) bins.fail("is no kind of output");
+    const std::vector<Node> counts = bins.elements();
+    if (counts.size() != kScoreBins)
+      bins.fail(fmt::format("{} counts were expected, as in /score_counts/bins", kScoreBins));
+    std::uint64_t sum = 0;
+    for (std::size_t bin = 0; bin < kScoreBins; ++bin)
+      sum += scores[*at][bin] = counts[bin].count(most);
+    if (sum > most) bins.fail(fmt::format("{} in all, but {} cases passed", sum, most));
+  }
+  return scores;
 }
 
 /// Everything that merge() adds up, beside the stable keys.
@@ -241,6 +290,13 @@ void read_details(const Node& node, Report& r) {
   r.rival.known = node.at("divergence_ids").counts();
   node.at("divergences").at("known").sum(r.rival.known_total(), "/divergence_ids");
   r.rival.skipped = sum_of(r.not_compared);
+  const Node scores = node.at("score_counts");
+  r.scores = read_histograms(scores.at("subject"), total[Result::pass]);
+  r.rival.scores = read_histograms(scores.at("libtorch"), r.rival.agreed);
+  for (const auto& [id, e] : node.at("explanations").members())
+    r.explained[id] = {e.at("cause").text(), e.at("right").text(), e.at("case").text()};
+  r.isas = node.at("isas").counts();
+  r.thread_counts = node.at("case_threads").counts();
   for (const auto& [area, classes] : node.at("census").members())
     for (const auto& [name, count] : classes.members()) r.census[{area, name}] = count.count();
   r.shards.clear();
@@ -250,50 +306,6 @@ void read_details(const Node& node, Report& r) {
       shard.at("index").fail("an index below the count was expected");
   }
   if (r.shards.empty()) node.at("shards").fail("a shard was expected");
-}
-
-std::string xml(std::string_view text) {
-  std::string out;
-  for (const char c : text) switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      // XML 1.0 knows no other control characters, not even as references.
-      default:
-        out += static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' ? '?' : c;
-    }
-  return out;
-}
-
-std::string junit_suite(const Report& r, const std::string& area, const Tally& tally) {
-  const std::string subject = xml(r.subject);
-  std::string out = fmt::format(
-      "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\">\n",
-      xml(area), tally.cases(), tally[Result::fail], tally[Result::crash] + tally[Result::timeout],
-      tally[Result::skipped]);
-  for (const Failure& f : r.failures) {
-    if (f.area != area || f.divergence) continue;
-    const char* tag = f.result == Result::fail ? "failure" : "error";
-    out += fmt::format(
-        "    <testcase classname=\"{}.{}\" name=\"{}\">\n      <{} "
-        "message=\"{}\">{}\n{}\n{}</{}>\n    </testcase>\n",
-        subject, xml(area), xml(f.line), tag, xml(f.reason), xml(f.detail), xml(f.opinion),
-        xml(f.command), tag);
-  }
-  const std::uint64_t rest = tally.cases() - tally.against();
-  if (rest > 0)
-    out += fmt::format("    <testcase classname=\"{}.{}\" name=\"{} other cases\"/>\n", subject,
-                       xml(area), rest);
-  return out + "  </testsuite>\n";
 }
 
 }  // namespace
@@ -334,6 +346,10 @@ std::string to_json(const Report& r) {
     if (f.divergence) json["new_divergences"].push_back(failure_json(f));
   for (std::size_t i = 0; i < kOutputs; ++i)
     json["scores"][std::string(name(static_cast<Output>(i)))] = peak_json(r.outputs[i]);
+  json["score_counts"] = score_counts_json(r);
+  json["explanations"] = explained_json(r);
+  json["isas"] = Json(r.isas);
+  json["case_threads"] = Json(r.thread_counts);
   json["census"] = census_json(r);
   // A player's own words may hold any bytes: those that are not UTF-8 are replaced, not a reason to
   // lose the report.
@@ -369,30 +385,6 @@ Report from_json(std::string_view text, std::string_view what) {
   } catch (const Json::exception& e) {
     throw ReportError(fmt::format("{}: not a report: {}", what, e.what()));
   }
-}
-
-std::string to_junit(const Report& r) {
-  const Tally total = r.total();
-  std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
-  out += fmt::format(
-      "<testsuites name=\"truenorm conform {}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" "
-      "time=\"{:.3f}\">\n",
-      xml(r.subject), total.cases(), total[Result::fail] + r.rival.fresh,
-      total[Result::crash] + total[Result::timeout], r.seconds);
-  for (const auto& [area, tally] : r.areas) out += junit_suite(r, area, tally);
-  if (!r.libtorch.empty()) {
-    out += fmt::format(
-        "  <testsuite name=\"new divergences of LibTorch\" tests=\"{0}\" failures=\"{0}\">\n",
-        r.rival.fresh);
-    for (const Failure& f : r.failures)
-      if (f.divergence)
-        out += fmt::format(
-            "    <testcase classname=\"libtorch.{}\" name=\"{}\">\n      <failure "
-            "message=\"{}\">{}\n{}</failure>\n    </testcase>\n",
-            xml(f.area), xml(f.line), xml(f.reason), xml(f.detail), xml(f.command));
-    out += "  </testsuite>\n";
-  }
-  return out + "</testsuites>\n";
 }
 
 }  // namespace truenorm::oracle

@@ -42,15 +42,9 @@ class Writer {
   std::string bad(const std::string& text) const { return paint("31;1", text); }
   std::string bold(const std::string& text) const { return paint("1", text); }
 
-  static std::string plural(std::uint64_t n, const char* one, const char* many) {
-    return fmt::format("{} {}", n, n == 1 ? one : many);
-  }
-
   /// "a 12 · b 7 · 3 more", the frequent first.
   static std::string ranking(const Counts& counts, std::size_t most) {
-    std::vector<std::pair<std::string, std::uint64_t>> sorted(counts.begin(), counts.end());
-    std::stable_sort(sorted.begin(), sorted.end(),
-                     [](const auto& a, const auto& b) { return a.second > b.second; });
+    const auto sorted = ranked(counts);
     std::string text;
     for (std::size_t i = 0; i < sorted.size() && i < most; ++i)
       text += fmt::format("{}{} {}", i > 0 ? " · " : "", sorted[i].first, sorted[i].second);
@@ -211,22 +205,13 @@ void Writer::census() {
 }
 
 void Writer::verdict() {
-  const Tally total = r_.total();
   line("");
-  if (r_.interrupted) line("{}: the counts are of the cases played so far", bad("interrupted"));
-  if (total.against() > 0)
-    line("{}: {} {}", bad("FAIL"), plural(total.against(), "verdict against", "verdicts against"),
-         r_.subject);
-  if (r_.rival.fresh > 0)
-    line("{}: {} of LibTorch, listed nowhere", bad("NEW"),
-         plural(r_.rival.fresh, "divergence", "divergences"));
-  const std::string cases = plural(total.cases(), "case", "cases");
-  const bool passed = !r_.interrupted && r_.all_good(look_.allow_new_divergences);
-  if (!r_.conclusive())
-    line("{}: nothing is shown: {} passed none of {}, and every verdict is hollow or skipped",
-         r_.interrupted ? "no result" : bad("FAIL"), r_.subject, cases);
-  else if (total.against() == 0)
-    line("{}no verdict against {} in {}", passed ? good("PASS") + ": " : "", r_.subject, cases);
+  for (const Conclusion& c : conclusions(r_, look_)) {
+    const std::string word = c.kind == Conclusion::Kind::good  ? good(c.word)
+                             : c.kind == Conclusion::Kind::bad ? bad(c.word)
+                                                               : c.word;
+    line("{}{}{}", word, c.word.empty() ? "" : ": ", c.text);
+  }
 }
 
 }  // namespace

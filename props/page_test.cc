@@ -17,7 +17,7 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 TEST(Escape, LeavesNoMarkup) {
   EXPECT_EQ(escape("a<b>&\"c'"), "a&lt;b&gt;&amp;&quot;c&#39;");
   EXPECT_EQ(escape("one\ntwo"), "one\ntwo");
-  EXPECT_EQ(escape(std::string("\0\x1b[31m\r\x7f", 8)), "&#x2400;&#x241b;[31m&#x240d;&#x2421;");
+  EXPECT_EQ(escape(std::string("\0\x1b[31m\r\x7f", 8)), "␀␛[31m␍␡");
 }
 
 TEST(Escape, KeepsUtf8AndReplacesWhatIsNone) {

@@ -87,29 +87,43 @@ std::string legend_of(const Plot& plot) {
 
 }  // namespace
 
-std::string escape(std::string_view text) {
-  std::string html;
+std::string printable(std::string_view text) {
+  std::string out;
   while (!text.empty()) {
     const std::size_t size = sequence(text);
     const auto byte = static_cast<unsigned char>(text.front());
     if (size == 0)
-      html += "\xef\xbf\xbd";
-    else if (byte == '&')
-      html += "&amp;";
-    else if (byte == '<')
-      html += "&lt;";
-    else if (byte == '>')
-      html += "&gt;";
-    else if (byte == '"')
-      html += "&quot;";
-    else if (byte == '\'')
-      html += "&#39;";
-    else if ((byte < 0x20 && byte != '\n') || byte == 0x7f)
-      html += fmt::format("&#x{:x};", byte == 0x7f ? 0x2421 : 0x2400 + byte);
+      out += "\xef\xbf\xbd";
+    else if ((byte < 0x20 && byte != '\n') || byte == 0x7f)  // U+2400 and on, in UTF-8
+      out += {'\xe2', '\x90', static_cast<char>(0x80 + (byte == 0x7f ? 0x21 : byte))};
     else
-      html += text.substr(0, size);
+      out += text.substr(0, size);
     text.remove_prefix(size == 0 ? 1 : size);
   }
+  return out;
+}
+
+std::string escape(std::string_view text) {
+  std::string html;
+  for (const char c : printable(text)) switch (c) {
+      case '&':
+        html += "&amp;";
+        break;
+      case '<':
+        html += "&lt;";
+        break;
+      case '>':
+        html += "&gt;";
+        break;
+      case '"':
+        html += "&quot;";
+        break;
+      case '\'':
+        html += "&#39;";
+        break;
+      default:
+        html += c;
+    }
   return html;
 }
 

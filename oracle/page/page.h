@@ -21,8 +21,11 @@
 
 namespace truenorm::oracle::page {
 
-/// Plain text as HTML, for elements and quoted attributes. What is not UTF-8 becomes U+FFFD, and a
-/// control character its picture (U+2400 and on); line feeds stay.
+/// What is not UTF-8 becomes U+FFFD, and a control character its picture (U+2400 and on); line feeds
+/// stay.
+std::string printable(std::string_view text);
+
+/// Plain text as HTML, for elements and quoted attributes; what is not printable as by printable().
 std::string escape(std::string_view text);
 
 /// How a column is set.

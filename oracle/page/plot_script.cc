@@ -22,7 +22,7 @@ std::string quoted(const std::string& text, std::size_t most = 16) {
   for (const char c : text.substr(0, most)) {
     const bool harmless = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
                           (c >= '0' && c <= '9') ||
-                          std::string_view("_ .,:/()-").find(c) != std::string_view::npos;
+                          std::string_view("_ .,:/()+-").find(c) != std::string_view::npos;
     safe += harmless ? c : '?';
   }
   return safe + "'";
@@ -40,6 +40,17 @@ struct Range {
     return fmt::format("[0:{}]", high > 0 ? high * margin : 1);
   }
 };
+
+/// An x axis from 0 on, with no more numbers than there is room for.
+std::string plain_x_axis(Range x) {
+  constexpr double kNames = 6;
+  const double end = x.high > 0 ? 1.05 * x.high : 1;
+  double step = std::pow(10, std::floor(std::log10(end / kNames)));
+  for (const double times : {2.0, 2.5, 2.0})  // 1, 2, 5, 10
+    if (end / step > kNames) step *= times;
+  return fmt::format("set xrange [0:{}]\nset xtics {}\nset format x '{}'\n", end, step,
+                     step >= 1000 ? "%.0s%c" : "%g");
+}
 
 std::string head(const Plot& plot, const Terminal& terminal, int height) {
   std::string text = fmt::format(
@@ -198,17 +209,17 @@ std::string bars_script(const Plot& plot, const Terminal& terminal) {
     }
     ++row;
   }
-  std::string axes = fmt::format("set xrange {}\nset yrange [{}:-0.6]\nset ytics ({})\n",
-                                 x.from_zero(1.05), row - 0.4, tics);
+  std::string axes =
+      plain_x_axis(x) + fmt::format("set yrange [{}:-0.6]\nset ytics ({})\n", row - 0.4, tics);
   axes += "set grid noytics\n" + upright(plot, 2);
-  return head(plot, terminal, 60 + 34 * row) + axes + data +
+  return head(plot, terminal, 84 + 32 * row) + axes + data +
          fmt::format(
              "END\nplot $d using (0):2:(0):1:($2-0.32):($2+0.32) with boxxyerror "
              "fillstyle solid noborder linecolor {} title ''\n",
              placeholder(1));
 }
 
-/// Bars of each row side by side, from the limit on, each with its interval.
+/// Bars of each row side by side, from the limit on, each with its interval where it has one.
 std::string rows_script(const Plot& plot, const Terminal& terminal) {
   constexpr double kUsed = 0.8;  // of a row's height
   const double slot = kUsed / static_cast<double>(std::max<std::size_t>(plot.series.size(), 1));
@@ -235,16 +246,18 @@ std::string rows_script(const Plot& plot, const Terminal& terminal) {
     data += "END\n";
     curves += fmt::format(
         "{0}$d{1} using ({2}):2:({2}):1:($2-{3}):($2+{3}) with boxxyerror fillstyle solid noborder "
-        "linecolor {4} title {5}, $d{1} using 1:2:3:4 with xerrorbars pointtype 0 linewidth 1.5 "
-        "linecolor {6} title ''",
+        "linecolor {4} title {5}",
         curves.empty() ? "plot " : ", ", i + 1, base, slot * 0.44, placeholder(colour_of(plot, i)),
-        quoted(series.name), placeholder(kText));
+        quoted(series.name));
+    if (!series.intervals.empty())
+      curves += fmt::format(
+          ", $d{} using 1:2:3:4 with xerrorbars pointtype 0 linewidth 1.5 linecolor {} title ''",
+          i + 1, placeholder(kText));
   }
   for (std::size_t row = 0; row < plot.rows.size(); ++row)
     tics += fmt::format("{}{} {}", tics.empty() ? "" : ", ", quoted(plot.rows[row]), row);
-  const std::string x_axis = plot.x_scale == Scale::linear
-                                 ? fmt::format("set xrange {}\n", x.from_zero(1.05))
-                                 : power_axis(plot.x_scale, x, "x");
+  const std::string x_axis =
+      plot.x_scale == Scale::linear ? plain_x_axis(x) : power_axis(plot.x_scale, x, "x");
   const auto each = static_cast<int>(std::max<std::size_t>(22, 13 * plot.series.size()));
   const auto count = static_cast<int>(plot.rows.size());
   return head(plot, terminal, 60 + each * count) + x_axis +
