@@ -202,7 +202,7 @@ class Mortal final : public Seat {
 TEST(Conform, ADeathIsAVerdictAndTheRunGoesOn) {
   for (const auto& [outcome, result] :
        {std::pair(Outcome::crashed, Result::crash), std::pair(Outcome::timed_out, Result::timeout),
-        std::pair(Outcome::memory, Result::fail)}) {
+        std::pair(Outcome::out_of_bounds, Result::fail)}) {
     const Plan plan = small_plan();
     const Seats mortal = [how = outcome] { return std::make_unique<Mortal>(how); };
     const Report report = play(plan, judged("mortal"), {mortal, {}, {}});

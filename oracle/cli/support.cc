@@ -205,6 +205,21 @@ std::unique_ptr<Seat> seat_for(const std::string& spec, const Setting& setting) 
   }
 }
 
+std::unique_ptr<Seat> subject_seat(const std::string& spec, bool isolate) {
+  if (isolate) return seat_for(spec);
+  try {
+    return local_seat(make_player(spec));
+  } catch (const std::invalid_argument& e) {
+    throw UsageError(fmt::format("--no-isolate: {}", e.what()));
+  }
+}
+
+void add_isolate(CLI::App& verb, bool& isolate) {
+  verb.add_flag("--isolate,!--no-isolate", isolate,
+                "The subject plays in a process of its own (default); --no-isolate: in this one, "
+                "for a debugger, and its crash is the end");
+}
+
 Table who_plays(const std::string& players, const std::string& subject) {
   Table table{subject.empty() ? "truenorm" : subject, {}};
   const std::string fallback = table.subject == "libtorch" ? "subject" : "subject,libtorch";

@@ -84,6 +84,13 @@ void require_player(const std::string& spec);
 /// A seat for it in a worker process; a plugin that does not load is the user's error.
 std::unique_ptr<Seat> seat_for(const std::string& spec, const Setting& = {});
 
+/// The subject's seat: in a worker process, or, not isolated, in this one, where a debugger or a
+/// sanitizer sees it, and its death is that of the program.
+std::unique_ptr<Seat> subject_seat(const std::string& spec, bool isolate);
+
+/// Adds --isolate and --no-isolate.
+void add_isolate(CLI::App& verb, bool& isolate);
+
 /// Who is judged, and everyone who plays.
 struct Table {
   std::string subject;
