@@ -150,6 +150,18 @@ class Files {
   std::string plots_;
 };
 
+/// Why the subject has no figure in any row that has one; empty if it has, or is not asked for.
+std::string never_timed(const Report& report) {
+  std::string why;
+  for (const Row& row : report.rows) {
+    const auto subject = row.peers.find(std::string(kSubject));
+    if (!row.measured || subject == row.peers.end()) continue;
+    if (subject->second.absent.empty()) return {};
+    why = subject->second.absent;
+  }
+  return why;
+}
+
 int run(const Options& o, const std::string& command) {
   const Asked a = asked(o);
   const std::vector<Item> all = items_of(o, a);
@@ -181,18 +193,6 @@ int run(const Options& o, const std::string& command) {
   fmt::print(stderr, "truenorm-bench: interrupted after {} of {} rows{}\n", report.rows.size(),
              all.size(), o.keep ? ": not kept" : "");
   return cli::kInterrupted;
-}
-
-/// Why the subject has no figure in any row that has one; empty if it has, or is not asked for.
-std::string never_timed(const Report& report) {
-  std::string why;
-  for (const Row& row : report.rows) {
-    const auto subject = row.peers.find(std::string(kSubject));
-    if (!row.measured || subject == row.peers.end()) continue;
-    if (subject->second.absent.empty()) return {};
-    why = subject->second.absent;
-  }
-  return why;
 }
 
 void add_options(CLI::App& app, Options& o) {

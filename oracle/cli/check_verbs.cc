@@ -29,10 +29,11 @@ struct Judged {
   Divergences known;  // LibTorch's
 };
 
-std::vector<Judged> sit_down(const Table& table, bool isolate) {
+std::vector<Judged> sit_down(const Table& table, const Isolation& isolation) {
   std::vector<Judged> judged;
   for (const std::string& spec : table.players) {
-    judged.push_back({spec, subject_seat(spec, isolate || spec != table.subject), {}, {}});
+    judged.push_back(
+        {spec, subject_seat(spec, spec == table.subject ? isolation : Isolation{}), {}, {}});
     judged.back().version = judged.back().seat->version();
     if (spec == "libtorch") judged.back().known = known_divergences("");
   }
@@ -95,14 +96,15 @@ nlohmann::ordered_json line_json(const Line& line) {
 
 struct CheckOptions {
   std::string what, subject, players, json;
-  bool explain = false, isolate = true;
+  bool explain = false;
+  Isolation isolation;
 };
 
 int run_check(const CheckOptions& o) {
   const std::vector<Asked> cases = read_cases(o.what);
   OutputFile json(o.json);
   const Table table = who_plays(o.players, o.subject);
-  std::vector<Judged> players = sit_down(table, o.isolate);
+  std::vector<Judged> players = sit_down(table, o.isolation);
   std::size_t width = 0;
   for (const Judged& player : players) width = std::max(width, player.spec.size());
 
@@ -213,7 +215,7 @@ void add_check(CLI::App& app, int& status) {
   verb->add_option("--json", o->json, "Write the verdicts as JSON; - for standard output");
   verb->add_flag("--explain", o->explain,
                  "For each verdict against a player: which fields of the minimal case matter");
-  add_isolate(*verb, o->isolate);
+  add_isolation(*verb, o->isolation);
   verb->footer(
       "A case without a right side is played in every standard way.\n\n"
       "Example: truenorm check 'tn1 n4c16s7x7 f32 x=cancel(1e4) run=TB | nhwc' --players "

@@ -30,7 +30,8 @@ struct Options {
   double seconds = 0;
   unsigned threads = 0;
   bool cases_given = false, seconds_given = false, allow_new = false, census = false,
-       explain = false, isolate = true;
+       explain = false;
+  Isolation isolation;
 };
 
 /// "i/n". The i of 0..n-1 and the i of 1..n name the same parts, for n stands for 0: both ways of
@@ -120,7 +121,7 @@ int run_conform(const Options& o) {
   OutputFile json(o.json), junit(o.junit);
 
   Bench bench;
-  bench.subject = [spec = who.subject, isolate = o.isolate] { return subject_seat(spec, isolate); };
+  bench.subject = [spec = who.subject, how = o.isolation] { return subject_seat(spec, how); };
   if (rival) bench.libtorch = [] { return seat_for("libtorch"); };
   // One start here, for what the players say of themselves and so that one that does not start is
   // told before the run.
@@ -206,7 +207,7 @@ void add_conform(CLI::App& app, int& status) {
   verb->add_flag("--allow-new-divergences", o->allow_new,
                  "A new divergence of LibTorch does not set status 1");
   verb->add_flag("--census", o->census, "Show how many cases of each class were played");
-  add_isolate(*verb, o->isolate);
+  add_isolation(*verb, o->isolation);
   verb->add_flag("--explain", o->explain,
                  "Vary each field of every failure that is shown: which ones matter");
   verb->footer("Example: truenorm conform --subject ./libmine.so --cases 5000 --json report.json");
