@@ -118,7 +118,7 @@ oracle::Verdict judge_block(const Work& w, const oracle::Contract& contract, con
   problem.shape.c = b.count;
   const oracle::Trace trace = trace_of(w, out, b);
   oracle::Answer answer = oracle::answer(problem, inputs_of(w.problem, all, b), contract);
-  if (extent == Extent::some) ask_less(answer, trace, w.op);
+  if (extent != Extent::all) ask_less(answer, trace, w.op);
   oracle::Verdict v = oracle::judge(trace, answer);
   v.worst.element = whole(v.worst, w.problem.shape, b);
   return v;

@@ -16,9 +16,10 @@ oracle::Inputs make_inputs(const oracle::Problem&);
 oracle::Problem problem_of(oracle::Problem, Op);
 
 enum class Extent {
-  all,   // every element, and the statistics
-  some,  // the tensors y, or dx, dweight and dbias, of the first channels: for peers and further
-         // outputs, whose verdict says that they compute the same thing
+  all,      // every element, and the statistics
+  tensors,  // every element of what `some` has
+  some,     // the tensors y, or dx, dweight and dbias, of the first channels: for peers and further
+            // outputs, whose verdict says that they compute the same thing
 };
 
 /// Judges what a contestant has put out there for `work` by its own contract. Channels do not depend on

@@ -64,4 +64,9 @@ std::unique_ptr<Contestant> make_truenorm(const std::vector<std::int64_t>& cache
 std::unique_ptr<Contestant> make_libtorch();
 std::unique_ptr<Contestant> make_onednn();  // only in builds that have oneDNN
 
+/// A user's plugin, PATH.so or PATH.so:layer. Throws std::invalid_argument that says what is wrong
+/// with it. A call that it refuses, or that fails, is a std::runtime_error.
+std::unique_ptr<Contestant> make_subject(const std::string& spec);
+inline constexpr std::string_view kSubject = "subject";  // its name
+
 }  // namespace truenorm::bench

@@ -13,7 +13,8 @@ namespace truenorm::bench {
 /// Where a list is empty, and for `isa` best, what a case line says counts, or where that says
 /// nothing, everything there is; of threads, one a core.
 struct Asked {
-  std::vector<std::string> peers;  // "libtorch", "onednn"
+  std::vector<std::string> peers;  // "subject", "libtorch", "onednn"
+  std::string subject;             // the plugin of that name
   std::vector<oracle::Dtype> dtypes;
   std::vector<oracle::Layout> layouts;
   std::vector<Op> ops;

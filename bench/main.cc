@@ -105,6 +105,8 @@ int last_sitting(const std::vector<Item>& all, const std::vector<KeptRun>& earli
 /// Opened before the work, so that a wrong path shows then.
 std::optional<History> history_of(const Options& o) {
   if (!o.keep && !o.db.empty()) throw cli::UsageError("--db: only with --keep");
+  if (o.keep && !o.subject.empty())
+    throw cli::UsageError("--keep: the history is truenorm's own; without --subject");
   if (!o.keep) return std::nullopt;
   return open_history(history_file(o.db));
 }
@@ -148,6 +150,18 @@ class Files {
   std::string plots_;
 };
 
+/// Why the subject has no figure in any row that has one; empty if it has, or is not asked for.
+std::string never_timed(const Report& report) {
+  std::string why;
+  for (const Row& row : report.rows) {
+    const auto subject = row.peers.find(std::string(kSubject));
+    if (!row.measured || subject == row.peers.end()) continue;
+    if (subject->second.absent.empty()) return {};
+    why = subject->second.absent;
+  }
+  return why;
+}
+
 int run(const Options& o, const std::string& command) {
   const Asked a = asked(o);
   const std::vector<Item> all = items_of(o, a);
@@ -163,12 +177,16 @@ int run(const Options& o, const std::string& command) {
   report.command = command;
   report.complete = !cli::Interruptible::interrupted();
   const bool text = o.json != "-" && o.html != "-";
-  const int status =
+  int status =
       report.complete ? last_sitting(all, earlier, session, report, text) : cli::kInterrupted;
   if (text) fmt::print("{}", to_text(report));
   std::fflush(stdout);
   files.write(report);
   if (report.complete) {
+    if (const std::string why = never_timed(report); !why.empty()) {
+      fmt::print(stderr, "truenorm-bench: the subject was never timed: {}\n", why);
+      status = cli::kAgainst;
+    }
     if (history) keep(*history, to_json(report), o);
     return status;
   }
@@ -186,8 +204,8 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--plots", o.plots, "Write each figure as SVG and PNG into this folder");
   app.footer(
       "A case is judged before it is timed: one that fails has no figure, and the status is 1.\n"
-      "Exit status: 0 all good, 1 a verdict against truenorm, 2 wrong usage, 3 a fault of this\n"
-      "program, 130 interrupted.\n\n"
+      "Exit status: 0 all good, 1 a verdict against truenorm or the subject, 2 wrong usage,\n"
+      "3 a fault of this program, 130 interrupted.\n\n"
       "Example: ./run bench --suite resnet50 --mb 8 --against libtorch,onednn --json bench.json");
 }
 

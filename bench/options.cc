@@ -7,6 +7,7 @@
 
 #include "memory.h"
 #include "oracle/cli/support.h"
+#include "oracle/players/plugin.h"
 #include "oracle/text.h"
 #include "truenorm/context.h"
 
@@ -40,8 +41,21 @@ oracle::Isa isa_named(const std::string& text) {
       fmt::format("--isa '{}': this machine and build have {}", text, isas_here()));
 }
 
+/// That there is a plugin, and that it loads.
+void require_plugin(const std::string& spec) {
+  if (spec.find(".so") == spec.npos)
+    throw cli::UsageError(fmt::format("--subject '{}': PATH.so, a plugin, was expected", spec));
+  cli::require_player(spec);
+  try {
+    oracle::open_plugin(spec);
+  } catch (const std::invalid_argument& e) {
+    throw cli::UsageError(e.what());
+  }
+}
+
 std::vector<std::string> peers_of(const Options& o) {
   std::vector<std::string> peers;
+  if (!o.subject.empty()) peers.emplace_back(kSubject);
   for (const std::string& peer : o.against) {
     if (peer == "none" && o.against.size() > 1)
       throw cli::UsageError("--against: 'none' stands alone");
@@ -114,6 +128,8 @@ void add_row_options(CLI::App& app, Options& o) {
   app.add_option("--cases", o.cases,
                  "Own lines, a file of them, or - for standard input. What a line says is taken: "
                  "dtype, the T, E and B of its program, and behind a bar layout, threads and isa");
+  app.add_option("--subject", o.subject,
+                 "PATH.so: a kernel or layer of your own beside them, every element judged");
   list("--against", o.against, "Peers (default libtorch,onednn)", {"libtorch", "onednn", "none"});
   list("--dtype,--dtypes", o.dtypes,
        "Of the data, instead of the line's (f32 in the suites); parameters are f32, or f64",
@@ -164,7 +180,9 @@ void add_sitting_options(CLI::App& app, Options& o) {
 
 Asked asked(const Options& o) {
   Asked a;
+  if (!o.subject.empty()) require_plugin(o.subject);
   a.peers = peers_of(o);
+  a.subject = o.subject;
   a.dtypes = enumerators<oracle::Dtype>(o.dtypes, oracle::kDtypes);
   a.layouts = enumerators<oracle::Layout>(o.layouts, oracle::kLayouts);
   a.ops = enumerators<Op>(o.ops, 3);

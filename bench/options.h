@@ -13,7 +13,8 @@ namespace truenorm::bench {
 /// Empty lists: what each line says, or all; see add_row_options().
 struct Options {
   std::vector<std::string> suites, against{"libtorch", "onednn"}, dtypes, layouts, ops;
-  std::string cases;  // a line or a file of lines
+  std::string cases;    // a line or a file of lines
+  std::string subject;  // a plugin; empty: none
   std::vector<std::int64_t> batches;
   std::vector<int> threads;
   std::string isa = "best", json, html, plots, filter;

@@ -74,6 +74,8 @@ Json machine_json(const Report& r) {
     const auto version = r.versions.find(player);
     json[player] = version == r.versions.end() ? Json(nullptr) : Json(version->second);
   }
+  if (const auto subject = r.versions.find(std::string(kSubject)); subject != r.versions.end())
+    json[subject->first] = subject->second;
   json["commit"] = optional(m.commit);
   json["dirty"] = optional(m.dirty);
   return json;
@@ -121,6 +123,7 @@ Json row_json(const Report& r, const Row& row) {
     const auto it = row.others.find(column);
     json["truenorm_" + column + "_ns"] = it == row.others.end() ? Json(nullptr) : whole(it->second);
   }
+  if (const Against* subject = peer(kSubject.data())) json["subject_ns"] = whole(subject->ns);
   for (const auto& [name, against] : row.peers) add_peer(json, r, row, name, against);
   return json;
 }

@@ -1,5 +1,7 @@
 #include "session.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <exception>
 #include <optional>
@@ -16,6 +18,7 @@ Session::Session(Asked asked, std::function<bool()> interrupted)
       interrupted_(std::move(interrupted)),
       truenorm_(make_truenorm(asked_.caches)) {
   for (const std::string& peer : asked_.peers) {
+    if (peer == kSubject) peers_.push_back(make_subject(asked_.subject));
     if (peer == "libtorch") peers_.push_back(make_libtorch());
 #ifdef TRUENORM_HAVE_ONEDNN
     if (peer == "onednn") peers_.push_back(make_onednn());
@@ -85,8 +88,7 @@ Row Session::prepare(const Item& item, bool& ready) {
   Row row = row_of(item);
   make_data(item);
   const Work w = work_of(item);
-  ready = judged(item, w, row);
-  if (ready) invite(w, row);
+  ready = judged(item, w, row) && invite(item, w, row);
   return row;
 }
 
@@ -127,7 +129,7 @@ oracle::Verdict Session::check_fresh(Contestant& who, const Work& w) const {
   return check(who, who.fresh_outputs(), w, inputs_, Extent::some);
 }
 
-void Session::invite(const Work& w, Row& row) {
+bool Session::invite(const Item& item, const Work& w, Row& row) {
   // One yardstick for everyone: scores by contracts of their own could not be compared.
   const auto error = [&](const Contestant& who) {
     Outputs out = who.outputs();  // what everyone puts out: no statistics, of a backward no y
@@ -138,16 +140,30 @@ void Session::invite(const Work& w, Row& row) {
   };
   for (const auto& peer : peers_) {
     Against& against = row.peers[peer->name()];
-    against.absent = peer->prepare(w);
+    const bool subject = peer->name() == kSubject;
+    try {
+      against.absent = peer->prepare(w);
+    } catch (const std::runtime_error& e) {
+      if (!subject) throw;
+      row.verdict = fmt::format("{}: {}", kSubject, e.what());
+      return false;
+    }
     if (!against.absent.empty()) continue;
     against.implementation = peer->implementation();
-    oracle::Verdict v = check(*peer, peer->outputs(), w, inputs_, Extent::some);
+    oracle::Verdict v =
+        check(*peer, peer->outputs(), w, inputs_, subject ? Extent::tensors : Extent::some);
     if (v.result == oracle::Result::pass && asked_.fresh) v = check_fresh(*peer, w);
     against.verdict = oracle::name(v.result);
     if (v.result != oracle::Result::pass) against.verdict += " (" + v.reason + ")";
+    if (subject && v.result != oracle::Result::pass) {
+      row.verdict = fmt::format("{}: {}: {}", kSubject, oracle::name(v.result),
+                                oracle::describe(item.value, v));
+      return false;
+    }
     against.error = error(*peer);
   }
   if (!peers_.empty()) row.error = error(*truenorm_);
+  return true;
 }
 
 /// What a call reads and where its outputs were last: not its code, nor what it keeps for itself.

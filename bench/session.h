@@ -23,7 +23,7 @@ class Session {
   /// The row; not measured where the verdict is not good, or if interrupted.
   Row play(const Item&);
   /// Its first half: whoever can is ready to run() this item and was judged. Not measured; with
-  /// `ready` false if truenorm's verdict is not good.
+  /// `ready` false if the verdict on truenorm or on the subject is not good.
   Row prepare(const Item&, bool& ready);
   /// "truenorm" or a peer that was asked for.
   Contestant& contestant(const std::string& name) const;
@@ -36,7 +36,7 @@ class Session {
   Work work_of(const Item&) const;
   bool judged(const Item&, const Work&, Row&);
   oracle::Verdict check_fresh(Contestant&, const Work&) const;
-  void invite(const Work&, Row&);
+  bool invite(const Item&, const Work&, Row&);
   void evict_all(const Work&, const Contestant&) const;
   void measure(const Work&, Row&);
   void conclude(const std::vector<Slot>&, const Work&, Row&) const;

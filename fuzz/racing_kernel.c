@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 #define truenorm_kernel honest_kernel
-#include "../examples/plugin/example_kernel.c"
+#include "../examples/template/kernel.c"
 #undef truenorm_kernel
 
 static long calls;

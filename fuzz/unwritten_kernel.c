@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #define truenorm_kernel honest_kernel
-#include "../examples/plugin/example_kernel.c"
+#include "../examples/template/kernel.c"
 #undef truenorm_kernel
 
 static truenorm_result forward_unwritten(const truenorm_tensor* x, const truenorm_vector* weight,

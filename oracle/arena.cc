@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <new>
+#include <utility>
 
 // In a build for a fuzzing engine with AddressSanitizer what lies around a tensor is forbidden to
 // readers, too. Tests of this file harm memory on purpose: in other builds fences are only checked.
@@ -309,32 +310,35 @@ std::string Arena::fences(const Item& item) const {
   return {};
 }
 
-std::string Arena::written(const Item& item) const {
+Harm Arena::written(const Item& item) const {
   if (item.use == Use::in && !same(item.before, item.first))
-    return item.name + ": an input, changed";
+    return {Outcome::changed_input, item.name + ": an input, changed"};
   if (item.use == Use::out)
     if (const std::int64_t i = first_poison(item.placed, true); i >= 0)
-      return element(item.name, i) + ": never written";
+      return {Outcome::not_written, element(item.name, i) + ": never written"};
   return {};
 }
 
-std::string Arena::harm() const {
+Harm Arena::harm() const {
   for (std::size_t i = 0; i < used_; ++i)
-    if (std::string harm = fences(items_[i]); !harm.empty()) return harm;
+    if (std::string where = fences(items_[i]); !where.empty())
+      return {Outcome::out_of_bounds, std::move(where)};
   for (std::size_t i = 0; i < used_; ++i)
-    if (std::string harm = written(items_[i]); !harm.empty()) return harm;
+    if (Harm harm = written(items_[i])) return harm;
   return {};
 }
 
-std::string Arena::harm_after_refusal() const {
+Harm Arena::harm_after_refusal() const {
   for (std::size_t i = 0; i < used_; ++i) {
     const Item& item = items_[i];
-    if (std::string harm = fences(item); !harm.empty()) return harm;
+    if (std::string where = fences(item); !where.empty())
+      return {Outcome::out_of_bounds, std::move(where)};
     const bool filled = item.use == Use::in || item.use == Use::inout;
-    if (filled && !same(item.before, item.first)) return item.name + ": changed by a refused call";
+    if (filled && !same(item.before, item.first))
+      return {Outcome::refused_but_wrote, item.name + ": changed by a refused call"};
     if (!filled)
       if (const std::int64_t e = first_poison(item.placed, false); e >= 0)
-        return element(item.name, e) + ": written by a refused call";
+        return {Outcome::refused_but_wrote, element(item.name, e) + ": written by a refused call"};
   }
   return {};
 }

@@ -5,8 +5,8 @@
 //   Layout::nhwc, &values); const Placed& y = arena.tensor(Use::out, "y", shape, Dtype::f32,
 //   Layout::nchw);
 //   ... the player works on x.data, y.data ...
-//   if (std::string harm = arena.harm(); !harm.empty()) ...           // "y: written behind its
-//   end" std::vector<double> got = arena.read(y);                          // logical order
+//   if (const Harm harm = arena.harm()) ...      // "y: written 4 bytes behind its end"
+//   std::vector<double> got = arena.read(y);     // logical order
 //
 // Memory is kept from call to call, so small tensors cost next to nothing.
 #pragma once
@@ -21,6 +21,7 @@
 
 #include "case.h"
 #include "data.h"
+#include "player.h"
 
 namespace truenorm::oracle {
 
@@ -46,6 +47,13 @@ struct Placed {
   std::int64_t count = 0;  // product of the sizes
 };
 
+/// What a player did to memory: which Outcome that is, and where. False: nothing.
+struct Harm {
+  Outcome what = Outcome::played;
+  std::string where;
+  explicit operator bool() const { return what != Outcome::played; }
+};
+
 class Arena {
  public:
   Arena() = default;
@@ -66,11 +74,10 @@ class Arena {
   const Placed& vector(Use, std::string_view name, std::int64_t count, Dtype,
                        const std::vector<double>* values = nullptr);
 
-  /// After an accepted call: "" or the first harm: a write before, behind or into a gap of a
-  /// tensor, a changed input, an element never written.
-  std::string harm() const;
-  /// After a refused call: "" or the first byte that changed.
-  std::string harm_after_refusal() const;
+  /// After an accepted call, the first of these: out_of_bounds, changed_input, not_written.
+  Harm harm() const;
+  /// After a refused call: out_of_bounds, or refused_but_wrote for the first byte that changed.
+  Harm harm_after_refusal() const;
 
   /// The elements in logical order.
   static std::vector<double> read(const Placed&);
@@ -96,7 +103,7 @@ class Arena {
   };
   const Placed& place(Item&&, std::int64_t slots, const std::vector<double>*);
   std::string fences(const Item&) const;
-  std::string written(const Item&) const;
+  Harm written(const Item&) const;
 
   std::deque<Item> items_;
   std::size_t used_ = 0;                // items_ beyond are kept for their memory

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sample.h"
+#include "shrink.h"
 #include "text.h"
 #include "threads.h"
 #include "words.h"
@@ -24,13 +25,18 @@ struct Found {
   Item item;
   Verdict verdict;  // of the player that the entry is against
   std::string id;   // the listed divergence that explains it, where the subject is LibTorch
+  std::vector<std::uint64_t> before;  // cases that the same process had played, the last one last
 };
+
+/// Of the cases before a failure, how many are looked at: state that is kept shows soon.
+constexpr std::size_t kBefore = 16;
 
 /// What one thread has seen.
 struct Part {
   Report report;
   Census census;
   std::vector<Found> found;
+  std::vector<std::uint64_t> played;  // by the process that now plays the subject
 };
 
 /// What a seat answers to a case, judged.
@@ -70,8 +76,11 @@ class Run {
   void count_rival(Part&, const Pending&, const Verdict&, const Verdict& rival,
                    const std::string& id);
   Found entry(const Pending&, const Verdict&) const;
-  bool restate(Found&, const Case& minimal, Seat& subject, Seat* libtorch);
-  void shrink_one(Found&, Seat& subject, Seat* libtorch);
+  bool restate(Found&, const Case& minimal, Seat* libtorch);
+  void shrink_one(Found&, Seat* libtorch);
+  bool fails_after(const Found&, const std::vector<Case>& before);
+  void blame_state(Found&);
+  bool ended() const { return stop_ || (watch_.interrupted && watch_.interrupted()); }
   void shrink_some(std::vector<Found>&);
   std::string classify(const Case& c, const Verdict& v) const {
     return bench_.classify && against(v) ? bench_.classify(c, v) : std::string();
@@ -175,10 +184,17 @@ void Run::count_subject(Part& part, const Pending& p, const Verdict& v, const Ve
     for (std::size_t i = 0; i < kOutputs; ++i)
       if (v.scores[i] >= 0) raise(r.outputs[i], v.scores[i]);
   }
+  const std::vector<std::uint64_t> before = part.played;
+  if (v.result == Result::crash || v.result == Result::timeout)
+    part.played.clear();  // the next case meets a new process
+  else
+    part.played.push_back(p.index);
+  if (part.played.size() > kBefore) part.played.erase(part.played.begin());
   if (!against(v)) return;
   ++against_;
   part.found.push_back(entry(p, v));
   part.found.back().id = id;
+  part.found.back().before = before;
   part.found.back().entry.opinion = opinion(options_.subject, v, rival, id);
 }
 
@@ -203,7 +219,7 @@ void Run::count_rival(Part& part, const Pending& p, const Verdict& v, const Verd
 }
 
 Found Run::entry(const Pending& p, const Verdict& v) const {
-  Found found{{}, p.item, v, {}};
+  Found found{{}, p.item, v, {}, {}};
   Failure& f = found.entry;
   f.index = p.index;
   f.area = plan_.areas()[plan_.area_of(p.index)];
@@ -225,8 +241,8 @@ Found Run::entry(const Pending& p, const Verdict& v) const {
 
 /// States the failure by its minimal case. False: there it did not happen again, and a failure that
 /// comes and goes keeps the line that was seen.
-bool Run::restate(Found& found, const Case& minimal, Seat& subject, Seat* libtorch) {
-  const Verdict mine = verdict_of(subject, minimal);
+bool Run::restate(Found& found, const Case& minimal, Seat* libtorch) {
+  const Verdict mine = verdict_of(*bench_.subject(), minimal);
   const Verdict theirs = libtorch != nullptr ? verdict_of(*libtorch, minimal) : Verdict{};
   const Verdict& v = found.entry.divergence ? theirs : mine;
   if (v.result != found.verdict.result) return false;
@@ -241,10 +257,47 @@ bool Run::restate(Found& found, const Case& minimal, Seat& subject, Seat* libtor
   return true;
 }
 
-void Run::shrink_one(Found& found, Seat& subject, Seat* libtorch) {
+/// The subject, in a new process, fails in the same way after these cases.
+bool Run::fails_after(const Found& found, const std::vector<Case>& before) {
+  if (ended()) return false;
+  const auto seat = bench_.subject();
+  for (const Case& c : before) seat->ask(c);
+  const Verdict v = verdict_of(*seat, found.item.value);
+  return v.result == found.verdict.result && v.reason == found.verdict.reason;
+}
+
+/// The case passes in a new process: a case that was played before it is looked for that makes it
+/// fail there, too.
+void Run::blame_state(Found& found) {
+  std::vector<Case> before;
+  for (const std::uint64_t index : found.before)
+    if (const Item item = plan_.item(index); item.vector == nullptr) before.push_back(item.value);
+  const auto guilty = std::find_if(before.rbegin(), before.rend(),
+                                   [&](const Case& c) { return fails_after(found, {c}); });
+  if (guilty != before.rend())
+    before = {shrink(
+        *guilty, [&](const Case& c) { return fails_after(found, {c}); },
+        options_.shrink_calls / 8)};
+  else if (!fails_after(found, before))
+    before.clear();
+  Failure& f = found.entry;
+  if (ended()) return;
+  if (before.empty()) {
+    f.opinion += "; played again, it did not happen";
+    return;
+  }
+  f.reason = "state";
+  f.detail =
+      "state of earlier cases: in a new process this passes, after others it does not: " + f.detail;
+  before.push_back(found.item.value);
+  f.command = rerun_command(before, options_.subject);
+}
+
+void Run::shrink_one(Found& found, Seat* libtorch) {
   const bool rival_wrong = found.entry.divergence;
-  Seat& accused = rival_wrong ? *libtorch : subject;
-  const auto ended = [&] { return stop_ || (watch_.interrupted && watch_.interrupted()); };
+  // State that earlier cases left in a process is not to be taken for a fault of this one.
+  const auto fresh = rival_wrong ? nullptr : bench_.subject();
+  Seat& accused = rival_wrong ? *libtorch : *fresh;
   // Nothing fails any more once the run is to end, and a divergence that is listed is none.
   const auto play = [&](const Case& c) {
     if (ended()) return Verdict{};
@@ -253,7 +306,10 @@ void Run::shrink_one(Found& found, Seat& subject, Seat* libtorch) {
   };
   const Verdict again = play(found.item.value);
   if (again.result != found.verdict.result || again.reason != found.verdict.reason) {
-    if (!stop_) found.entry.opinion += "; played again, it did not happen";
+    if (!rival_wrong && !against(again))
+      blame_state(found);
+    else if (!stop_)
+      found.entry.opinion += "; played again, it did not happen";
     return;
   }
   // Every death costs a start of the process.
@@ -261,7 +317,7 @@ void Run::shrink_one(Found& found, Seat& subject, Seat* libtorch) {
       found.verdict.result == Result::fail ? options_.shrink_calls : options_.shrink_calls / 8;
   const Case minimal = shrink_verdict(found.item.value, found.verdict, play, calls);
   if (stop_) return;
-  if (minimal != found.item.value && !restate(found, minimal, subject, libtorch)) return;
+  if (minimal != found.item.value && !restate(found, minimal, libtorch)) return;
   if (!options_.explain) return;
   auto effects = field_effects(minimal, [&](const Case& c) { return sign_of(play(c)); });
   if (!ended()) found.entry.effects = std::move(effects);
@@ -284,10 +340,9 @@ void Run::shrink_some(std::vector<Found>& found) {
   if (chosen.empty()) return;
   std::atomic<std::size_t> turn{0};
   auto work = [&](unsigned) {
-    const auto subject = bench_.subject();
     const auto libtorch = bench_.libtorch ? bench_.libtorch() : nullptr;
     for (std::size_t i; !stop_ && (i = turn++) < chosen.size();)
-      shrink_one(*chosen[i], *subject, libtorch.get());
+      shrink_one(*chosen[i], libtorch.get());
   };
   const auto threads =
       static_cast<unsigned>(std::min<std::size_t>(options_.threads, chosen.size()));

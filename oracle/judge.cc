@@ -167,7 +167,10 @@ Verdict judge(const Trace& got, const Answer& balls) {
       v.result = Result::timeout;
       break;
     case Outcome::failed:
-    case Outcome::memory:
+    case Outcome::out_of_bounds:
+    case Outcome::changed_input:
+    case Outcome::not_written:
+    case Outcome::refused_but_wrote:
       v.result = Result::fail;
       break;
   }

@@ -30,7 +30,8 @@ struct Where {
 
 struct Verdict {
   Result result = Result::pass;
-  /// fail: "refusal", "num_batches_tracked", "memory", "missing", "failed", or an output's name.
+  /// fail: "refusal", "num_batches_tracked", "missing", an output's name, or the name of an Outcome;
+  /// "state", where the same case passes in a new process.
   /// hollow: "y", ... skipped: the player's words.
   std::string reason;
   std::string detail;  // one sentence for people

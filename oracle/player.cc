@@ -34,10 +34,16 @@ std::string_view name(Outcome outcome) {
       return "crashed";
     case Outcome::timed_out:
       return "timed out";
-    case Outcome::memory:
+    case Outcome::out_of_bounds:
+      return "out of bounds";
+    case Outcome::changed_input:
+      return "changed input";
+    case Outcome::not_written:
+      return "not written";
+    case Outcome::refused_but_wrote:
       break;
   }
-  return "memory";
+  return "refused, but wrote";
 }
 
 }  // namespace truenorm::oracle

@@ -36,14 +36,24 @@ struct StepTrace {
   double num_batches_tracked = -1;                // state after the step; -1: the layer has none
 };
 
-enum class Outcome : std::uint8_t { played, unsupported, failed, crashed, timed_out, memory };
+enum class Outcome : std::uint8_t {
+  played,
+  unsupported,
+  failed,
+  crashed,
+  timed_out,
+  out_of_bounds,      // a write before, behind or into a gap of a tensor
+  changed_input,      // an input does not come back bit for bit
+  not_written,        // an element of an output is as it was
+  refused_but_wrote,  // a refused call changed something
+};
 std::string_view name(Outcome);
 
 /// The whole answer to a case.
 struct Trace {
   Outcome outcome = Outcome::played;
-  std::string detail;  // unsupported: the reason; memory: which buffer was harmed and how; crashed:
-                       // the signal
+  std::string detail;  // unsupported: the reason; crashed: the signal; of harm to memory: which
+                       // tensor, and how
   std::vector<StepTrace> steps;  // of `played`: one for each step of the program
 };
 

@@ -23,8 +23,8 @@ struct Suspect {
 /// The verdict that ended a player.
 struct Kill {
   Result result = Result::fail;  // or crash, timeout
-  std::string check;             // the verdict's reason: an output's name, "refusal", "memory" ...
-  std::string detail;            // in one line
+  std::string check;   // the verdict's reason: an output's name, "refusal", "out of bounds" ...
+  std::string detail;  // in one line
   std::string area;
   std::uint64_t number = 0;  // of the case in its area, from 1
   std::string line;          // the case

@@ -14,7 +14,7 @@ using Json = nlohmann::ordered_json;
 
 const char* fate(const Life& l) { return l.kill ? "killed" : l.whole ? "survived" : "cut short"; }
 
-/// What the verdict was about: "running_var", "memory", or how the process ended.
+/// What the verdict was about: "running_var", "out of bounds", or how the process ended.
 std::string check_of(const Kill& kill) {
   return kill.result == Result::fail ? kill.check : std::string(name(kill.result));
 }

@@ -44,8 +44,8 @@ class LocalSeat final : public Seat {
 
 class RemoteSeat final : public Seat {
  public:
-  RemoteSeat(std::vector<std::string> command, const Setting& setting)
-      : player_(std::move(command), std::chrono::seconds(10), setting) {}
+  RemoteSeat(std::vector<std::string> command, const Setting& setting, std::chrono::seconds timeout)
+      : player_(std::move(command), timeout, setting) {}
 
   void send(const Case& c, const Inputs* literal) override { player_.send(c, literal); }
   RemotePlayer::Reply receive() override { return player_.receive(); }
@@ -63,8 +63,9 @@ class RemoteSeat final : public Seat {
 
 }  // namespace
 
-std::unique_ptr<Seat> remote_seat(const std::string& spec, const Setting& setting) {
-  auto seat = std::make_unique<RemoteSeat>(worker_command(spec), setting);
+std::unique_ptr<Seat> remote_seat(const std::string& spec, const Setting& setting,
+                                  std::chrono::seconds timeout) {
+  auto seat = std::make_unique<RemoteSeat>(worker_command(spec), setting, timeout);
   if (const std::string why = seat->trouble(); !why.empty())
     throw std::runtime_error("player " + spec + ": " + why);
   return seat;

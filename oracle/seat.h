@@ -2,6 +2,7 @@
 // the judge can work meanwhile.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -28,12 +29,16 @@ class Seat {
   }
 };
 
+/// Without an answer for so long, a case counts as a hang.
+inline constexpr std::chrono::seconds kTimeout{10};
+
 /// Makes one seat for each thread that asks.
 using Seats = std::function<std::unique_ptr<Seat>()>;
 
 /// The player in a worker process: a crash or a hang is an outcome. Starts it; throws
 /// std::runtime_error if it does not start.
-std::unique_ptr<Seat> remote_seat(const std::string& spec, const Setting& = {});
+std::unique_ptr<Seat> remote_seat(const std::string& spec, const Setting& = {},
+                                  std::chrono::seconds timeout = kTimeout);
 
 /// The player in this process, for tests and for what must not fork.
 std::unique_ptr<Seat> local_seat(std::unique_ptr<Player>);

@@ -115,7 +115,7 @@ void put(Writer& to, const Trace& trace) {
 }
 
 void get(Reader& from, Trace& trace) {
-  from.enumerator(trace.outcome, Outcome::memory);
+  from.enumerator(trace.outcome, Outcome::refused_but_wrote);
   from.text(trace.detail);
   trace.steps.resize(from.count(kStepBytes));
   for (StepTrace& step : trace.steps) {

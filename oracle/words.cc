@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "text.h"
+
 namespace truenorm::oracle {
 
 std::string number(double value, Dtype dtype) {
@@ -101,6 +103,12 @@ std::string rerun_command(const std::string& line, const std::string& subject) {
   std::string command = "./run check " + shell_word(line);
   if (subject != "truenorm") command += " --subject " + shell_word(subject);
   return command;
+}
+
+std::string rerun_command(const std::vector<Case>& cases, const std::string& subject) {
+  std::string lines = "printf '%s\\n'";
+  for (const Case& c : cases) lines += ' ' + shell_word(print(c));
+  return lines + " | " + rerun_command("-", subject);
 }
 
 }  // namespace truenorm::oracle

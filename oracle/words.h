@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "case.h"
 #include "judge.h"
@@ -27,5 +28,8 @@ std::string shell_word(const std::string&);
 
 /// The command that plays a line again.
 std::string rerun_command(const std::string& line, const std::string& subject);
+
+/// The command that plays several, one after the other in one process.
+std::string rerun_command(const std::vector<Case>&, const std::string& subject);
 
 }  // namespace truenorm::oracle

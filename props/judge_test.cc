@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <set>
+#include <string>
 
 #include "model.h"
 #include "sample.h"
@@ -175,15 +177,19 @@ TEST_F(Membership, TheCounterAndTheRefusalAreJudgedBeforeNumbers) {
 }
 
 TEST_F(Membership, OutcomesOfTheProcessAreVerdicts) {
-  const std::pair<Outcome, Result> kExpected[] = {{Outcome::unsupported, Result::skipped},
-                                                  {Outcome::crashed, Result::crash},
-                                                  {Outcome::timed_out, Result::timeout},
-                                                  {Outcome::failed, Result::fail},
-                                                  {Outcome::memory, Result::fail}};
+  const std::pair<Outcome, Result> kExpected[] = {
+      {Outcome::unsupported, Result::skipped}, {Outcome::crashed, Result::crash},
+      {Outcome::timed_out, Result::timeout},   {Outcome::failed, Result::fail},
+      {Outcome::out_of_bounds, Result::fail},  {Outcome::changed_input, Result::fail},
+      {Outcome::not_written, Result::fail},    {Outcome::refused_but_wrote, Result::fail}};
+  std::set<std::string> reasons;
   for (const auto& [outcome, result] : kExpected) {
     Trace t;
     t.outcome = outcome;
-    EXPECT_EQ(judge(t, answer_).result, result);
+    t.detail = "its own words";
+    const Verdict v = judge(t, answer_);
+    EXPECT_EQ(v.result, result);
+    EXPECT_TRUE(reasons.insert(v.reason).second) << v.reason << " is the name of two";
   }
 }
 

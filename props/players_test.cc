@@ -185,7 +185,7 @@ TEST(Host, TellsHarmToMemoryByName) {
                  return r;
                }>(),
                kPlain);
-  EXPECT_EQ(behind.outcome, Outcome::memory);
+  EXPECT_EQ(behind.outcome, Outcome::out_of_bounds);
   EXPECT_EQ(behind.detail, "forward_training: y: written before its beginning");
   const Trace input =
       trace_of(training<[](const truenorm_tensor& x, const truenorm_tensor&, truenorm_result r) {
@@ -193,11 +193,12 @@ TEST(Host, TellsHarmToMemoryByName) {
                  return r;
                }>(),
                kPlain);
+  EXPECT_EQ(input.outcome, Outcome::changed_input);
   EXPECT_EQ(input.detail, "forward_training: x: an input, changed");
   const Trace refused = trace_of(training<[](const truenorm_tensor&, const truenorm_tensor&,
                                              truenorm_result) { return TRUENORM_REFUSED; }>(),
                                  kPlain);
-  EXPECT_EQ(refused.outcome, Outcome::memory) << "refused, and written all the same";
+  EXPECT_EQ(refused.outcome, Outcome::refused_but_wrote) << "refused, and written all the same";
 }
 
 TEST(Host, TellsAnswersThatAreNone) {
@@ -331,9 +332,9 @@ TEST(Players, OnednnIsAskedRightly) {
   const Score score = score_of(*player, cases, false);
   EXPECT_GT(cases.size(), 20u);
   EXPECT_GT(score.pass, static_cast<int>(cases.size()) / 2);
-  EXPECT_EQ(score.reasons.count("failed") + score.reasons.count("memory") +
-                score.reasons.count("missing"),
-            0u);
+  for (const char* reason :
+       {"failed", "missing", "out of bounds", "changed input", "not written", "refused, but wrote"})
+    EXPECT_EQ(score.reasons.count(reason), 0u) << reason;
 }
 
 TEST(Players, TheListIsTrue) {

@@ -243,7 +243,7 @@ wire::Message sample_message() {
   wire::Message m;
   m.kind = wire::Kind::answer;
   m.contract.unit = kU32;
-  m.trace.outcome = Outcome::memory;
+  m.trace.outcome = Outcome::refused_but_wrote;
   m.trace.detail = "y: written behind its end";
   StepTrace step;
   step.refused = Refusal::stale_forward;
@@ -258,7 +258,7 @@ TEST(Wire, RoundTrip) {
   EXPECT_EQ(wire::length(bytes.data()), bytes.size() - wire::kPrefix);
   const wire::Message m = wire::decode(std::string_view(bytes).substr(wire::kPrefix));
   EXPECT_EQ(m.contract.unit, kU32);
-  EXPECT_EQ(m.trace.outcome, Outcome::memory);
+  EXPECT_EQ(m.trace.outcome, Outcome::refused_but_wrote);
   EXPECT_EQ(m.trace.detail, "y: written behind its end");
   ASSERT_EQ(m.trace.steps.size(), 2u);
   EXPECT_EQ(m.trace.steps[0].refused, Refusal::stale_forward);

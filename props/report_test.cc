@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -202,7 +203,7 @@ class Mortal final : public Seat {
 TEST(Conform, ADeathIsAVerdictAndTheRunGoesOn) {
   for (const auto& [outcome, result] :
        {std::pair(Outcome::crashed, Result::crash), std::pair(Outcome::timed_out, Result::timeout),
-        std::pair(Outcome::memory, Result::fail)}) {
+        std::pair(Outcome::out_of_bounds, Result::fail)}) {
     const Plan plan = small_plan();
     const Seats mortal = [how = outcome] { return std::make_unique<Mortal>(how); };
     const Report report = play(plan, judged("mortal"), {mortal, {}, {}});
@@ -210,11 +211,70 @@ TEST(Conform, ADeathIsAVerdictAndTheRunGoesOn) {
     EXPECT_GT(report.total()[result], 0u);
     EXPECT_GT(report.total()[Result::pass], 0u);
     EXPECT_FALSE(report.all_good(true));
-    const std::string xml = to_junit(report);
+    const std::string xml = to_junit(report, {});
     EXPECT_EQ(xml.find("<&>"), std::string::npos);
     EXPECT_EQ(xml.find('\x01'), std::string::npos);
     EXPECT_NE(xml.find("SIGSEGV &lt;&amp;&gt;"), std::string::npos);
   }
+}
+
+/// A process that plays every case with the eps of the first one, or, `flaky`, the second of all with
+/// another.
+class Keeping final : public Seat {
+ public:
+  explicit Keeping(int* flaky = nullptr) : flaky_(flaky), seat_(local_seat(make_naive())) {}
+  void send(const Case& c, const Inputs*) override {
+    Case played = c;
+    const Inputs inputs = make_inputs(c);
+    if (flaky_ != nullptr) {
+      if (++*flaky_ == 2) played.problem.eps += 1;
+    } else {
+      if (!kept_) kept_ = c.problem.eps;
+      played.problem.eps = *kept_;
+    }
+    seat_->send(played, &inputs);
+  }
+  RemotePlayer::Reply receive() override { return seat_->receive(); }
+  std::string version() const override { return {}; }
+
+ private:
+  int* flaky_;
+  std::optional<double> kept_;
+  std::unique_ptr<Seat> seat_;
+};
+
+TEST(Conform, StateThatIsKeptFromCaseToCaseIsNamed) {
+  const Case plain = parse("tn1 n4c3s5 f32 run=T seed=1 | nchw"),
+             larger = parse("tn1 n4c3s5 f32 eps=1 run=T seed=1 | nchw");
+  Plan plan;
+  plan.add_cases("few", {plain, plain, larger});
+  const Report report =
+      play(plan, judged("keeping"), {[] { return std::make_unique<Keeping>(); }, {}, {}});
+  ASSERT_EQ(report.failures.size(), 1u);
+  const Failure& f = report.failures[0];
+  EXPECT_EQ(f.reason, "state") << f.detail;
+  EXPECT_EQ(f.line, print(larger)) << "alone it passes, so there is nothing to shrink";
+  EXPECT_EQ(f.command.rfind("printf ", 0), 0u) << f.command;
+  EXPECT_NE(f.command.find(" '" + print(larger) + "' | ./run check - --subject keeping"),
+            std::string::npos)
+      << f.command;
+  // What is a fault by itself is not laid on state.
+  Plan first;
+  first.add_cases("few", {larger, plain});
+  const Report other = play(first, judged("faulty:B004"), {seats_of("faulty:B004"), {}, {}});
+  for (const Failure& failure : other.failures) EXPECT_EQ(failure.reason, "running_var");
+}
+
+TEST(Conform, WhatDoesNotHappenAgainIsNotCalledState) {
+  const Case plain = parse("tn1 n4c3s5 f32 run=T seed=1 | nchw");
+  Plan plan;
+  plan.add_cases("few", {plain, plain, plain});
+  int plays = 0;
+  const Report report =
+      play(plan, judged("flaky"), {[&] { return std::make_unique<Keeping>(&plays); }, {}, {}});
+  ASSERT_EQ(report.failures.size(), 1u);
+  EXPECT_EQ(report.failures[0].reason, "y") << report.failures[0].detail;
+  EXPECT_NE(report.failures[0].opinion.find("played again, it did not happen"), std::string::npos);
 }
 
 TEST(Conform, WhatAPlayersStartThrowsIsThrown) {

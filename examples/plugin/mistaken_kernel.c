@@ -3,7 +3,7 @@
  *   truenorm conform --subject build/libmistaken_kernel.so
  */
 #define truenorm_kernel correct_kernel
-#include "example_kernel.c"
+#include "../template/kernel.c"
 #undef truenorm_kernel
 
 static truenorm_result inference_without_eps(const truenorm_tensor* x,

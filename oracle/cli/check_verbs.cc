@@ -30,10 +30,11 @@ struct Judged {
   Divergences known;  // LibTorch's
 };
 
-std::vector<Judged> sit_down(const Table& table) {
+std::vector<Judged> sit_down(const Table& table, const Isolation& isolation) {
   std::vector<Judged> judged;
   for (const std::string& spec : table.players) {
-    judged.push_back({spec, seat_for(spec), {}, {}});
+    judged.push_back(
+        {spec, subject_seat(spec, spec == table.subject ? isolation : Isolation{}), {}, {}});
     judged.back().version = judged.back().seat->version();
     if (spec == "libtorch") judged.back().known = known_divergences("");
   }
@@ -97,6 +98,7 @@ nlohmann::ordered_json line_json(const Line& line) {
 struct CheckOptions {
   std::string what, subject, players, json, accumulate;
   bool explain = false;
+  Isolation isolation;
 };
 
 int run_check(const CheckOptions& o) {
@@ -109,7 +111,7 @@ int run_check(const CheckOptions& o) {
   const std::vector<Asked> cases = read_cases(o.what);
   OutputFile json(o.json);
   const Table table = who_plays(o.players, o.subject);
-  std::vector<Judged> players = sit_down(table);
+  std::vector<Judged> players = sit_down(table, o.isolation);
   std::size_t width = 0;
   for (const Judged& player : players) width = std::max(width, player.spec.size());
 
@@ -226,6 +228,7 @@ void add_check(CLI::App& app, int& status) {
           "--accumulate", o->accumulate,
           "How the arrays of FILE.npz were summed: f32 (default) or f64; f64 data always in f64")
       ->check(CLI::IsMember({"f32", "f64"}));
+  add_isolation(*verb, o->isolation);
   verb->footer(
       "FILE.npz has x, mode, y and what else there is, by numpy.savez: docs/python.md. Those who "
       "are "

@@ -40,6 +40,7 @@ struct Options {
   std::uint64_t seed = 1;
   unsigned threads = 0;
   bool explain = false;
+  Isolation isolation;
 };
 
 /// How many random cases a run is given, and how long they may take.
@@ -175,11 +176,11 @@ int run_conform(const Options& o) {
   Handout handout(o.forms);
 
   Bench bench;
-  bench.subject = [spec = who.subject] { return seat_for(spec); };
+  bench.subject = [spec = who.subject, how = o.isolation] { return subject_seat(spec, how); };
   if (rival) bench.libtorch = [] { return seat_for("libtorch"); };
   // One start here, for what the players say of themselves and so that one that does not start is
   // told before the run.
-  const std::string version = seat_for(who.subject)->version();
+  const std::string version = bench.subject()->version();
   const std::string libtorch = rival                       ? seat_for("libtorch")->version()
                                : who.subject == "libtorch" ? version
                                                            : std::string();
@@ -242,6 +243,7 @@ void add_conform(CLI::App& app, int& status) {
   verb->add_option("--found", o->found,
                    "Keep failures in this file of lines, and play its lines first")
       ->envname("TRUENORM_FOUND");
+  add_isolation(*verb, o->isolation);
   verb->add_flag("--explain", o->explain,
                  "Vary each field of every failure that is shown: which ones matter");
   verb->footer("Example: truenorm conform --subject ./libmine.so --cases 5000 --json report.json");

@@ -1,4 +1,4 @@
-// fuzz, history, compare: handed over to the programs beside this one that do it.
+// fuzz, bench, history, compare: handed over to the programs beside this one that do it.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -59,6 +59,13 @@ void add_fuzz(CLI::App& app, int&) {
   CLI::App* verb = add_foreign(app, "fuzz", "Fuzz for a night, see what was found, play it again",
                                "Example: truenorm fuzz --hours 8 --dir tonight");
   verb->callback([verb] { become_fuzz(verb->remaining()); });
+}
+
+void add_bench(CLI::App& app, int&) {
+  CLI::App* verb =
+      add_foreign(app, "bench", "Time Truenorm's BatchNorm, LibTorch's, oneDNN's and your own",
+                  "Example: truenorm bench --subject ./libmine.so --suite smoke");
+  verb->callback([verb] { become("truenorm-bench", "./run bench", verb->remaining()); });
 }
 
 void add_history(CLI::App& app, int&) {

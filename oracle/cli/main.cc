@@ -112,9 +112,9 @@ int main(int argc, char** argv) {
       "2 wrong usage or input, 3 a fault of this program, 130 interrupted.\n\n"
       "Example: truenorm check 'tn1 n4c16s7x7 f32 run=TB | nhwc thr=2'");
   int status = kGood;
-  for (const auto add :
-       {add_conform, add_check, add_explain, add_shrink, add_vectors, add_merge, add_power,
-        add_fuzz, add_history, add_compare, add_print, add_encode, add_list, add_worker})
+  for (const auto add : {add_conform, add_check, add_explain, add_shrink, add_vectors, add_merge,
+                         add_power, add_fuzz, add_bench, add_history, add_compare, add_new_plugin,
+                         add_print, add_encode, add_list, add_worker})
     add(app, status);
   return delivered(run(app, argc, argv, status));
 }

@@ -189,9 +189,10 @@ void require_player(const std::string& spec) {
                                spec, player_names()));
 }
 
-std::unique_ptr<Seat> seat_for(const std::string& spec, const Setting& setting) {
+std::unique_ptr<Seat> seat_for(const std::string& spec, const Setting& setting,
+                               std::chrono::seconds timeout) {
   try {
-    return remote_seat(spec, setting);
+    return remote_seat(spec, setting, timeout);
   } catch (const std::runtime_error& e) {
     // A worker that refuses its player says why and ends with kUsage.
     const std::string_view why = e.what();
@@ -203,6 +204,24 @@ std::unique_ptr<Seat> seat_for(const std::string& spec, const Setting& setting) 
           fmt::format("{}; a shared library with the plugin interface was expected", e.what()));
     throw;
   }
+}
+
+std::unique_ptr<Seat> subject_seat(const std::string& spec, const Isolation& isolation) {
+  if (isolation.on) return seat_for(spec, {}, std::chrono::seconds(isolation.timeout));
+  try {
+    return local_seat(make_player(spec));
+  } catch (const std::invalid_argument& e) {
+    throw UsageError(fmt::format("--no-isolate: {}", e.what()));
+  }
+}
+
+void add_isolation(CLI::App& verb, Isolation& isolation) {
+  verb.add_flag("--isolate,!--no-isolate", isolation.on,
+                "The subject plays in a process of its own (default); --no-isolate: in this one, "
+                "for a debugger, and its crash is the end");
+  verb.add_option("--timeout", isolation.timeout,
+                  "Seconds after which a case of the subject counts as a hang (default 10)")
+      ->check(whole_number(1, 86400));
 }
 
 Table who_plays(const std::string& players, const std::string& subject) {

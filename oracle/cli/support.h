@@ -82,7 +82,19 @@ std::vector<Case> expand(const Case&);
 void require_player(const std::string& spec);
 
 /// A seat for it in a worker process; a plugin that does not load is the user's error.
-std::unique_ptr<Seat> seat_for(const std::string& spec, const Setting& = {});
+std::unique_ptr<Seat> seat_for(const std::string& spec, const Setting& = {},
+                               std::chrono::seconds timeout = kTimeout);
+
+/// How the subject plays: in a worker process, with so many seconds for a case; or, not isolated, in
+/// this one, where a debugger or a sanitizer sees it, and its death is that of the program.
+struct Isolation {
+  bool on = true;
+  unsigned timeout = kTimeout.count();
+};
+std::unique_ptr<Seat> subject_seat(const std::string& spec, const Isolation&);
+
+/// Adds --isolate, --no-isolate and --timeout.
+void add_isolation(CLI::App& verb, Isolation&);
 
 /// Who is judged, and everyone who plays.
 struct Table {

@@ -21,6 +21,8 @@ void add_fuzz(CLI::App&, int& status);
 void add_history(CLI::App&, int& status);
 void add_compare(CLI::App&, int& status);
 void add_vectors(CLI::App&, int& status);
+void add_new_plugin(CLI::App&, int& status);
+void add_bench(CLI::App&, int& status);
 void add_worker(CLI::App&, int& status);
 
 /// Hands over to truenorm-fuzz, the program beside this one. Only returns where there is none, by

@@ -58,12 +58,12 @@ Game::Call Game::judge_call(truenorm_result result, std::string_view function) {
   const std::string who(function);
   switch (result) {
     case TRUENORM_OK:
-      if (const std::string harm = arena_.harm(); !harm.empty())
-        return end(Outcome::memory, who + ": " + harm), Call::ended;
+      if (const Harm harm = arena_.harm())
+        return end(harm.what, who + ": " + harm.where), Call::ended;
       return Call::accepted;
     case TRUENORM_REFUSED:
-      if (const std::string harm = arena_.harm_after_refusal(); !harm.empty())
-        return end(Outcome::memory, who + ": " + harm), Call::ended;
+      if (const Harm harm = arena_.harm_after_refusal())
+        return end(harm.what, who + ": " + harm.where), Call::ended;
       return Call::refused;
     case TRUENORM_UNSUPPORTED:
       return end(Outcome::unsupported, who + " says that it does not do this"), Call::ended;

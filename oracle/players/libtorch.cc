@@ -110,7 +110,7 @@ class Session {
 
   Session(const Case& c, const Inputs& inputs, Memory& memory);
   StepTrace play(std::size_t index);
-  const std::string& harm() const { return harm_; }
+  const Harm& harm() const { return harm_; }
 
  private:
   template <class Visit>
@@ -127,8 +127,8 @@ class Session {
   void save_load(StepTrace& step);
   void copy(StepTrace& step);
   void note(StepTrace& step);
-  void blame(std::string_view when, const std::string& harm) {
-    if (harm_.empty() && !harm.empty()) harm_ = std::string(when) + ": " + harm;
+  void blame(std::string_view when, const Harm& harm) {
+    if (!harm_ && harm) harm_ = {harm.what, std::string(when) + ": " + harm.where};
   }
 
   const Case& case_;
@@ -139,7 +139,7 @@ class Session {
   at::Tensor x_, y_;          // of the last accepted forward
   at::Tensor weight_, bias_;  // that it used: a copy of the module has others
   std::size_t spare_ = 0;     // the arena of the next x
-  std::string harm_;
+  Harm harm_;
 };
 
 Session::Session(const Case& c, const Inputs& inputs, Memory& memory)
@@ -478,9 +478,9 @@ class LibTorch final : public Player {
       use_threads(c.exec->threads);
       Session session(c, inputs, memory_);
       for (std::size_t i = 0; i < c.problem.run.size(); ++i) trace.steps.push_back(session.play(i));
-      if (!session.harm().empty()) {
-        trace.outcome = Outcome::memory;
-        trace.detail = session.harm();
+      if (const Harm& harm = session.harm()) {
+        trace.outcome = harm.what;
+        trace.detail = harm.where;
       }
     } catch (const std::exception& e) {
       trace.outcome = Outcome::failed;

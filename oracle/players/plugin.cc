@@ -1,4 +1,5 @@
-// A user's shared library: opened, looked at, and seated as a player.
+#include "plugin.h"
+
 #include <dlfcn.h>
 
 #include <stdexcept>
@@ -43,15 +44,15 @@ void need(bool present, const std::string& path, const char* function, const cha
 
 constexpr std::string_view kLayer = ":layer";
 
-std::unique_ptr<Player> host_kernel_of(truenorm_kernel_fn kernel, const std::string& path) {
+const truenorm_kernel_v1* kernel_of(truenorm_kernel_fn kernel, const std::string& path) {
   constexpr const char* kFunction = "truenorm_kernel";
   const truenorm_kernel_v1& table = checked(kernel(), path, kFunction);
   need(table.forward_training != nullptr, path, kFunction, "forward_training");
   need(table.forward_inference != nullptr, path, kFunction, "forward_inference");
-  return host_kernel(table, {path, "kernel " + std::string(table.name)});
+  return &table;
 }
 
-std::unique_ptr<Player> host_layer_of(truenorm_layer_fn layer, const std::string& path) {
+const truenorm_layer_v1* layer_of(truenorm_layer_fn layer, const std::string& path) {
   constexpr const char* kFunction = "truenorm_layer";
   const truenorm_layer_v1& table = checked(layer(), path, kFunction);
   const bool whole = table.create && table.destroy && table.set_training &&
@@ -59,12 +60,12 @@ std::unique_ptr<Player> host_layer_of(truenorm_layer_fn layer, const std::string
   need(whole, path, kFunction,
        "create, destroy, set_training, reset_running_stats, set_state or get_state");
   need(table.forward != nullptr, path, kFunction, "forward");
-  return host_layer(table, {path, "layer " + std::string(table.name)});
+  return &table;
 }
 
 }  // namespace
 
-std::unique_ptr<Player> make_plugin(const std::string& spec) {
+Plugin open_plugin(const std::string& spec) {
   const bool layer_wanted = spec.ends_with(kLayer);
   const std::string path = layer_wanted ? spec.substr(0, spec.size() - kLayer.size()) : spec;
   // A name without a slash would be looked for in the library path; a file here is what is meant.
@@ -78,11 +79,21 @@ std::unique_ptr<Player> make_plugin(const std::string& spec) {
   }
   const auto kernel = symbol<truenorm_kernel_fn>(handle, "truenorm_kernel");
   const auto layer = symbol<truenorm_layer_fn>(handle, "truenorm_layer");
-  if (kernel && !layer_wanted) return host_kernel_of(kernel, path);
-  if (layer) return host_layer_of(layer, spec);
+  if (kernel && !layer_wanted) return {kernel_of(kernel, path), nullptr};
+  if (layer) return {nullptr, layer_of(layer, spec)};
   throw std::invalid_argument(
       "plugin " + path + ": exports " +
       (layer_wanted ? "no truenorm_layer" : "neither truenorm_kernel nor truenorm_layer"));
+}
+
+std::string Plugin::version() const {
+  return kernel ? "kernel " + std::string(kernel->name) : "layer " + std::string(layer->name);
+}
+
+std::unique_ptr<Player> make_plugin(const std::string& spec) {
+  const Plugin plugin = open_plugin(spec);
+  if (plugin.kernel) return host_kernel(*plugin.kernel, {spec, plugin.version()});
+  return host_layer(*plugin.layer, {spec, plugin.version()});
 }
 
 }  // namespace truenorm::oracle

@@ -210,9 +210,8 @@ class Game {
   /// As settle(), and looks at the memory of the call.
   bool settle_call(Status status, StepTrace& step) {
     const bool accepted = settle(status, step);
-    if (const std::string harm = accepted ? arena_.harm() : arena_.harm_after_refusal();
-        !harm.empty())
-      stop(Outcome::memory, harm);
+    if (const Harm harm = accepted ? arena_.harm() : arena_.harm_after_refusal())
+      stop(harm.what, harm.where);
     return accepted;
   }
 
@@ -288,7 +287,7 @@ class Game {
     if (!status.ok())
       return stop(Outcome::failed,
                   std::string("the functions refuse what the layer accepts: ") + status.message());
-    if (const std::string harm = arena_.harm(); !harm.empty()) return stop(Outcome::memory, harm);
+    if (const Harm harm = arena_.harm()) return stop(harm.what, harm.where);
     const BatchNorm& layer = *layer_;
     const bool same =
         same_bits(arena_.read(y), step.y) &&
@@ -364,7 +363,7 @@ class Game {
     if (!status.ok())
       return stop(Outcome::failed,
                   std::string("the functions refuse the layer's gradient: ") + status.message());
-    if (const std::string harm = arena_.harm(); !harm.empty()) return stop(Outcome::memory, harm);
+    if (const Harm harm = arena_.harm()) return stop(harm.what, harm.where);
     if (!same_bits(arena_.read(dx), step.dx) || !same_bits(arena_.read(dweight), step.dweight) ||
         !same_bits(arena_.read(dbias), step.dbias))
       stop(Outcome::failed, "the functions over strided vectors and the layer differ in gradients");

@@ -1,11 +1,8 @@
-/* The example with a choice of defects, to measure a suite by: the variable EXAMPLE_DEFECT names one
+/* The kernel with a choice of defects, to measure the cases by: the variable EXAMPLE_DEFECT names one
  * when the library is loaded; without it, or with a name that is none of these, the kernel is right.
- *
- *   truenorm power --subject build/libdefective_kernel.so --defects-env EXAMPLE_DEFECT \
- *     no-eps no-bias dense-weight
  */
 #define truenorm_kernel correct_kernel
-#include "example_kernel.c"
+#include "kernel.c"
 #undef truenorm_kernel
 
 #include <stdlib.h>

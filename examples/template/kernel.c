@@ -1,9 +1,5 @@
 /* A BatchNorm kernel in plain C for Truenorm to judge: float data of any strides, sums in double,
- * one thread.
- *
- *   cmake -S examples/plugin -B build && cmake --build build
- *   truenorm conform --subject build/libexample_kernel.so
- */
+ * one thread. truenorm_plugin.h says what each function must do. */
 #include <math.h>
 #include <stddef.h>
 #include <truenorm_plugin.h>
