@@ -15,6 +15,7 @@
 #include "options.h"
 #include "oracle/cli/support.h"
 #include "oracle/page/plot.h"
+#include "oracle/place.h"
 #include "oracle/text.h"
 #include "oracle/words.h"
 #include "page/page.h"
@@ -47,7 +48,7 @@ Report report_of(const Asked& a, const Session& session) {
 }
 
 std::string command_of(int argc, char** argv) {
-  std::string command = "./run bench";
+  std::string command = oracle::command_word() + " bench";
   for (int i = 1; i < argc; ++i) command += " " + oracle::shell_word(argv[i]);
   return command;
 }

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "place.h"
+
 namespace truenorm::oracle {
 
 std::string number(double value, Dtype dtype) {
@@ -98,7 +100,7 @@ std::string shell_word(const std::string& text) {
 }
 
 std::string rerun_command(const std::string& line, const std::string& subject) {
-  std::string command = "./run check " + shell_word(line);
+  std::string command = command_word() + " check " + shell_word(line);
   if (subject != "truenorm") command += " --subject " + shell_word(subject);
   return command;
 }

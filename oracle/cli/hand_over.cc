@@ -1,14 +1,14 @@
-// fuzz, history, compare: handed over to the programs beside this one that do it.
+// fuzz, bench, history, compare: handed over to the programs beside this one that do it.
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "../place.h"
 #include "support.h"
 #include "verbs.h"
 
@@ -18,9 +18,7 @@ namespace {
 /// Only returns where there is no such program, by throwing UsageError.
 [[noreturn]] void become(const char* name, const char* builds_it,
                          const std::vector<std::string>& words) {
-  std::error_code ignored;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  const std::string program = (self.parent_path() / name).string();
+  const std::string program = (program_folder() / name).string();
   std::vector<std::string> all{program};
   all.insert(all.end(), words.begin(), words.end());
   std::vector<char*> argv;
@@ -28,7 +26,8 @@ namespace {
   argv.push_back(nullptr);
   std::fflush(nullptr);
   ::execv(program.c_str(), argv.data());
-  throw UsageError(fmt::format("{}: {}; '{}' builds it", program, std::strerror(errno), builds_it));
+  throw UsageError(fmt::format("{}: {}; '{}'{} builds it", program, std::strerror(errno), builds_it,
+                               build_folder().empty() ? " in a clone of Truenorm" : ""));
 }
 
 /// A verb of which everything that stands behind it is the other program's.
@@ -59,6 +58,12 @@ void add_fuzz(CLI::App& app, int&) {
   CLI::App* verb = add_foreign(app, "fuzz", "Fuzz for a night, see what was found, play it again",
                                "Example: truenorm fuzz --hours 8 --dir tonight");
   verb->callback([verb] { become_fuzz(verb->remaining()); });
+}
+
+void add_bench(CLI::App& app, int&) {
+  CLI::App* verb = add_foreign(app, "bench", "Time a BatchNorm beside LibTorch's and oneDNN's",
+                               "Example: truenorm bench --suite resnet50 --mb 8");
+  verb->callback([verb] { become("truenorm-bench", "./run bench", verb->remaining()); });
 }
 
 void add_history(CLI::App& app, int&) {
