@@ -45,3 +45,23 @@ set(CPACK_COMPONENT_CORPUS_DESCRIPTION "Cases that are always played, LibTorch's
 set(CPACK_COMPONENT_BN-DEV_DESCRIPTION "truenorm::bn, and the interface for plugins")
 set(CPACK_COMPONENT_PROPS-DEV_DESCRIPTION "truenorm::oracle and truenorm::props")
 include(CPack)
+
+# truenorm_package_test(<name> <label> <script> <argument>...), and package.<name>.can_fail
+function(truenorm_package_test name label script)
+  foreach(self_test IN ITEMS "" --self-test)
+    set(test package.${name})
+    if(self_test)
+      string(APPEND test .can_fail)
+    endif()
+    add_test(NAME ${test} COMMAND "${PROJECT_SOURCE_DIR}/cmake/${script}" ${self_test} ${ARGN})
+    set_tests_properties(${test} PROPERTIES LABELS ${label} TIMEOUT 300)
+  endforeach()
+endfunction()
+truenorm_package_test(words quick command_test $<TARGET_FILE:truenorm> "${man_page}"
+  "${PROJECT_SOURCE_DIR}/cmake/completion/truenorm")
+truenorm_package_test(install torch install_test "${PROJECT_BINARY_DIR}")
+if(CMAKE_BUILD_TYPE STREQUAL "Release") # sanitizers add symbols and libraries
+  truenorm_package_test(symbols quick symbols_test $<TARGET_FILE:truenorm_bn>)
+  add_test(NAME package.deb COMMAND "${PROJECT_SOURCE_DIR}/cmake/install_test" --deb "${PROJECT_BINARY_DIR}")
+  set_tests_properties(package.deb PROPERTIES LABELS torch TIMEOUT 300 SKIP_RETURN_CODE 77)
+endif()
