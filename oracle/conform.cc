@@ -205,7 +205,7 @@ Found Run::entry(const Pending& p, const Verdict& v) const {
     f.found = f.line = p.item.vector->file + " \"" + p.item.vector->name + '"';
     const bool clone = !build_folder().empty();
     const std::filesystem::path corpus = clone ? "corpus" : shipped_corpus();
-    f.command = command_word() + " vectors " +
+    f.command = as_typed("./run vectors ") +
                 shell_word((corpus / "vectors" / p.item.vector->file).string()) + " --subject " +
                 options_.subject;
   } else {

@@ -1,5 +1,6 @@
 #include "place.h"
 
+#include <string_view>
 #include <system_error>
 
 namespace truenorm::oracle {
@@ -22,6 +23,12 @@ fs::path shipped_corpus() {
   return program_folder().parent_path() / "share" / "truenorm" / "corpus";
 }
 
-std::string command_word() { return build_folder().empty() ? "truenorm" : "./run"; }
+std::string as_typed(std::string text) {
+  constexpr std::string_view kClone = "./run ", kInstalled = "truenorm ";
+  if (!build_folder().empty()) return text;
+  for (std::size_t at = 0; (at = text.find(kClone, at)) != text.npos; at += kInstalled.size())
+    text.replace(at, kClone.size(), kInstalled);
+  return text;
+}
 
 }  // namespace truenorm::oracle

@@ -15,7 +15,8 @@ std::filesystem::path build_folder();
 /// The corpus that belongs to the program: share/truenorm/corpus beside its bin/, in both.
 std::filesystem::path shipped_corpus();
 
-/// What people type before a verb.
-std::string command_word();  // "./run" or "truenorm"
+/// A text about commands of a clone, `./run VERB ...`, as they are typed here: `truenorm VERB ...` where
+/// the program is installed.
+std::string as_typed(std::string text);
 
 }  // namespace truenorm::oracle
