@@ -55,7 +55,8 @@ int main(int argc, char** argv) {
   int status = cli::kGood;
   add_history(app, status);
   add_compare(app, status);
-  for (CLI::App* verb : app.get_subcommands({})) verb->footer(oracle::as_typed(verb->get_footer()));
+  for (CLI::App* verb : app.get_subcommands({}))
+    verb->footer(truenorm::oracle::as_typed(verb->get_footer()));
   status = run(app, argc, argv, status);
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
   return complain(cli::kUsage, "standard output cannot be written");
