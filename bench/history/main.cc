@@ -41,7 +41,8 @@ int run(CLI::App& app, int argc, char** argv, const int& status) {
 
 void add_db_option(CLI::App& verb, std::string& db) {
   verb.add_option("--db", db,
-                  "The history (default $TRUENORM_HISTORY, or history.db beside the build folder)");
+                  "The history (default $TRUENORM_HISTORY, or history.db beside the build folder;\n"
+                  "installed: in ~/.local/state/truenorm)");
 }
 
 }  // namespace truenorm::bench
