@@ -3,12 +3,15 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <set>
 #include <string>
 #include <thread>
 
+#include "oracle/place.h"
+#include "oracle/words.h"
 #include "report.h"
 
 namespace truenorm::bench {
@@ -26,11 +29,15 @@ std::string value_of(const char* file, std::string_view key, std::string_view dr
   return {};
 }
 
-/// The tree that this program was built from, as git names it.
+/// The tree that this program was built from, as git names it; an installed one does not know.
 void ask_git(Machine& m) {
   constexpr std::string_view kDirty = "-dirty";
-  const std::string command = "git -C '" TRUENORM_SOURCE_DIR
-                              "' describe --always --dirty --exclude='*' --abbrev=12 2>/dev/null";
+  const std::filesystem::path build = oracle::build_folder();
+  if (build.empty()) return;
+  const std::string source =
+      value_of((build / "CMakeCache.txt").c_str(), "CMAKE_HOME_DIRECTORY:INTERNAL=", "");
+  const std::string command = "git -C " + oracle::shell_word(source) +
+                              " describe --always --dirty --exclude='*' --abbrev=12 2>/dev/null";
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> pipe(popen(command.c_str(), "r"), pclose);
   char text[80] = {};
   if (!pipe || std::fgets(text, sizeof text, pipe.get()) == nullptr) return;

@@ -15,6 +15,7 @@
 #include "options.h"
 #include "oracle/cli/support.h"
 #include "oracle/page/plot.h"
+#include "oracle/place.h"
 #include "oracle/text.h"
 #include "oracle/words.h"
 #include "page/page.h"
@@ -47,7 +48,7 @@ Report report_of(const Asked& a, const Session& session) {
 }
 
 std::string command_of(int argc, char** argv) {
-  std::string command = "./run bench";
+  std::string command = oracle::as_typed("./run bench");
   for (int i = 1; i < argc; ++i) command += " " + oracle::shell_word(argv[i]);
   return command;
 }
@@ -210,7 +211,7 @@ void add_options(CLI::App& app, Options& o) {
 }
 
 int complain(int status, const std::string& what) {
-  fmt::print(stderr, "truenorm-bench: {}\n", what);
+  fmt::print(stderr, "truenorm-bench: {}\n", oracle::as_typed(what));
   return status;
 }
 
@@ -224,6 +225,7 @@ int main(int argc, char** argv) {
                "truenorm-bench");
   Options options;
   add_options(app, options);
+  app.footer(truenorm::oracle::as_typed(app.get_footer()));
   try {
     app.parse(argc, argv);
     const int status = run(options, command_of(argc, argv));

@@ -1,4 +1,4 @@
-# What the harness needs from the system, each with the Debian package that brings it. Nothing is
+# What the harness, or properties alone, need from the system, each with the Debian package that brings it. Nothing is
 # downloaded. Defines, besides each package's own targets:
 #   truenorm::torch          LibTorch; TRUENORM_TORCH_VERSION; TRUENORM_TORCH_OPTIONS for the one
 #                            source file that includes its headers
@@ -7,14 +7,19 @@
 
 function(truenorm_not_found what package)
   message(FATAL_ERROR "${what} was not found. On Debian: apt-get install ${package}\n"
-    "`./run` installs everything that is missing. For the library alone, without the harness: "
-    "-DTRUENORM_HARNESS=OFF")
+    "`./run` installs everything that is missing. For the library alone: "
+    "-DTRUENORM_HARNESS=OFF -DTRUENORM_PROPS=OFF")
 endfunction()
 
-set(needs nlohmann_json:nlohmann-json3-dev)
+set(needs "")
+if(TRUENORM_HARNESS)
+  list(APPEND needs nlohmann_json:nlohmann-json3-dev)
+endif()
 if(NOT TRUENORM_FUZZ_ONLY)
-  list(APPEND needs fmt:libfmt-dev CLI11:libcli11-dev rapidcheck:librapidcheck-dev GTest:libgtest-dev
-    benchmark:libbenchmark-dev)
+  list(APPEND needs rapidcheck:librapidcheck-dev GTest:libgtest-dev)
+  if(TRUENORM_HARNESS)
+    list(APPEND needs fmt:libfmt-dev CLI11:libcli11-dev benchmark:libbenchmark-dev)
+  endif()
 endif()
 foreach(need IN LISTS needs)
   string(REPLACE ":" ";" need "${need}")
@@ -26,7 +31,7 @@ foreach(need IN LISTS needs)
   endif()
 endforeach()
 find_package(Threads REQUIRED)
-if(TRUENORM_FUZZ_ONLY)
+if(TRUENORM_FUZZ_ONLY OR NOT TRUENORM_HARNESS)
   return()
 endif()
 find_package(SQLite3 QUIET)

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "place.h"
 #include "sample.h"
 #include "shrink.h"
 #include "text.h"
@@ -230,8 +231,11 @@ Found Run::entry(const Pending& p, const Verdict& v) const {
   if (p.item.vector != nullptr) {
     f.published = true;
     f.found = f.line = p.item.vector->file + " \"" + p.item.vector->name + '"';
-    f.command =
-        "./run vectors corpus/vectors/" + p.item.vector->file + " --subject " + options_.subject;
+    const bool clone = !build_folder().empty();
+    const std::filesystem::path corpus = clone ? "corpus" : shipped_corpus();
+    f.command = as_typed("./run vectors ") +
+                shell_word((corpus / "vectors" / p.item.vector->file).string()) + " --subject " +
+                options_.subject;
   } else {
     f.found = f.line = print(p.item.value);
     f.command = rerun_command(f.line, options_.subject);

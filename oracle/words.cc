@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "place.h"
 #include "text.h"
 
 namespace truenorm::oracle {
@@ -100,7 +101,7 @@ std::string shell_word(const std::string& text) {
 }
 
 std::string rerun_command(const std::string& line, const std::string& subject) {
-  std::string command = "./run check " + shell_word(line);
+  std::string command = as_typed("./run check ") + shell_word(line);
   if (subject != "truenorm") command += " --subject " + shell_word(subject);
   return command;
 }

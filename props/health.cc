@@ -14,6 +14,7 @@
 #include <system_error>
 
 #include "found.h"
+#include "shipped.h"
 #include "text.h"
 
 namespace truenorm::props {
@@ -112,13 +113,17 @@ std::vector<std::string> Health::complaints(const Limits& limits) const {
 std::string found_file() {
   const char* const named = std::getenv("TRUENORM_FOUND");
   if (named != nullptr) return named;
+  namespace fs = std::filesystem;
   std::error_code ignored;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  return self.empty() ? std::string() : (self.parent_path().parent_path() / "found.cases").string();
+  const fs::path self = fs::read_symlink("/proc/self/exe", ignored);
+  for (fs::path folder = self.parent_path(); folder.has_relative_path();
+       folder = folder.parent_path())
+    if (fs::exists(folder / "CMakeCache.txt", ignored)) return folder / "found.cases";
+  return self.empty() ? std::string() : (self.parent_path() / "found.cases").string();
 }
 
 std::vector<Case> found_cases() {
-  std::vector<Case> cases = read_found(std::string(TRUENORM_CORPUS_DIR) + "/found.cases");
+  std::vector<Case> cases = found_in(kShippedCases, "corpus/found.cases");
   if (found_file().empty()) return cases;
   for (const Case& c : read_found(found_file()))
     if (std::find(cases.begin(), cases.end(), c) == cases.end()) cases.push_back(c);

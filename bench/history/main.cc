@@ -6,6 +6,7 @@
 #include <string>
 
 #include "oracle/cli/support.h"
+#include "oracle/place.h"
 #include "store.h"
 #include "verbs.h"
 
@@ -16,7 +17,7 @@ namespace cli = oracle::cli;
 
 int complain(int status, const std::string& what) {
   fmt::print(stderr, "truenorm: {}{}\n",
-             status == cli::kInternal ? "internal fault, not yours: " : "", what);
+             status == cli::kInternal ? "internal fault, not yours: " : "", oracle::as_typed(what));
   return status;
 }
 
@@ -40,7 +41,8 @@ int run(CLI::App& app, int argc, char** argv, const int& status) {
 
 void add_db_option(CLI::App& verb, std::string& db) {
   verb.add_option("--db", db,
-                  "The history (default $TRUENORM_HISTORY, or history.db beside the build folder)");
+                  "The history (default $TRUENORM_HISTORY, or history.db beside the build folder;\n"
+                  "installed: in ~/.local/state/truenorm)");
 }
 
 }  // namespace truenorm::bench
@@ -54,6 +56,8 @@ int main(int argc, char** argv) {
   int status = cli::kGood;
   add_history(app, status);
   add_compare(app, status);
+  for (CLI::App* verb : app.get_subcommands({}))
+    verb->footer(truenorm::oracle::as_typed(verb->get_footer()));
   status = run(app, argc, argv, status);
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
   return complain(cli::kUsage, "standard output cannot be written");

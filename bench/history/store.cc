@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "oracle/place.h"
+
 namespace truenorm::bench {
 namespace {
 
@@ -99,9 +101,19 @@ fs::path history_file(const std::string& option) {
   if (!option.empty()) return option;
   if (const char* named = std::getenv("TRUENORM_HISTORY"); named != nullptr && *named != '\0')
     return named;
-  std::error_code ignored;
-  const fs::path self = fs::read_symlink("/proc/self/exe", ignored);
-  return self.parent_path().parent_path().parent_path() / "history.db";
+  if (const fs::path build = oracle::build_folder(); !build.empty())
+    return build.parent_path() / "history.db";
+  fs::path state;  // where the XDG Base Directory Specification puts what a user's program keeps
+  if (const char* set = std::getenv("XDG_STATE_HOME"); set != nullptr && *set == '/')
+    state = set;
+  else if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0')
+    state = fs::path(home) / ".local" / "state";
+  else
+    throw HistoryError(
+        "there is no $HOME to keep a history in: --db FILE or TRUENORM_HISTORY names one");
+  std::error_code ignored;  // what cannot be made cannot be opened, which is told
+  fs::create_directories(state / "truenorm", ignored);
+  return state / "truenorm" / "history.db";
 }
 
 History::History(const fs::path& path)

@@ -19,7 +19,8 @@ struct HistoryError : std::runtime_error {
 };
 
 /// `option`, else $TRUENORM_HISTORY, else history.db beside the build folder that this program is in:
-/// a build that is removed takes no history with it.
+/// a build that is removed takes no history with it. Of an installed program
+/// $XDG_STATE_HOME/truenorm/history.db, ~/.local/state being the default; the folder is made.
 std::filesystem::path history_file(const std::string& option);
 
 class History {

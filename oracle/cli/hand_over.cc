@@ -5,10 +5,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "../place.h"
 #include "support.h"
 #include "verbs.h"
 
@@ -18,9 +18,7 @@ namespace {
 /// Only returns where there is no such program, by throwing UsageError.
 [[noreturn]] void become(const char* name, const char* builds_it,
                          const std::vector<std::string>& words) {
-  std::error_code ignored;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  const std::string program = (self.parent_path() / name).string();
+  const std::string program = (program_folder() / name).string();
   std::vector<std::string> all{program};
   all.insert(all.end(), words.begin(), words.end());
   std::vector<char*> argv;
@@ -28,7 +26,8 @@ namespace {
   argv.push_back(nullptr);
   std::fflush(nullptr);
   ::execv(program.c_str(), argv.data());
-  throw UsageError(fmt::format("{}: {}; '{}' builds it", program, std::strerror(errno), builds_it));
+  throw UsageError(fmt::format("{}: {}; '{}'{} builds it", program, std::strerror(errno), builds_it,
+                               build_folder().empty() ? " in a clone of Truenorm" : ""));
 }
 
 /// A verb of which everything that stands behind it is the other program's.

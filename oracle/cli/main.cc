@@ -16,10 +16,6 @@
 #include "support.h"
 #include "verbs.h"
 
-#ifndef TRUENORM_VERSION
-#define TRUENORM_VERSION "unversioned"
-#endif
-
 namespace truenorm::oracle::cli {
 namespace {
 
@@ -104,7 +100,7 @@ int main(int argc, char** argv) {
       "Is this BatchNorm right? Judges Truenorm's, LibTorch's, oneDNN's or your own by exact "
       "arithmetic.",
       "truenorm");
-  app.set_version_flag("--version", "truenorm " TRUENORM_VERSION);
+  app.set_version_flag("--version", "truenorm " TRUENORM_VERSION " (" TRUENORM_BUILD ")");
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
   app.footer(

@@ -17,6 +17,7 @@
 #include <system_error>
 #include <thread>
 
+#include "../place.h"
 #include "../plan.h"
 #include "../players/players.h"
 #include "../text.h"
@@ -257,29 +258,20 @@ Table who_plays(const std::string& players, const std::string& subject) {
 }
 
 fs::path corpus_directory(const std::string& option) {
-  std::vector<fs::path> tried;
+  fs::path corpus;
   if (!option.empty()) {
-    tried = {option};
+    corpus = option;
   } else if (const char* named = std::getenv("TRUENORM_CORPUS");
              named != nullptr && *named != '\0') {
-    tried = {named};
+    corpus = named;
   } else {
-    std::error_code ignored;
-    const fs::path self = fs::read_symlink("/proc/self/exe", ignored);
-    if (!self.empty())
-      tried.push_back(self.parent_path().parent_path() / "share" / "truenorm" / "corpus");
-#ifdef TRUENORM_CORPUS_DIR
-    tried.emplace_back(TRUENORM_CORPUS_DIR);
-#endif
+    corpus = shipped_corpus();
   }
-  std::string names;
-  for (const fs::path& path : tried) {
-    std::error_code ignored;
-    if (fs::is_regular_file(path / "smoke.cases", ignored)) return path;
-    names += (names.empty() ? "" : ", ") + path.string();
-  }
+  std::error_code ignored;
+  if (fs::is_regular_file(corpus / "smoke.cases", ignored)) return corpus;
   throw UsageError(fmt::format(
-      "no corpus (smoke.cases and others) in {}; --corpus DIR or TRUENORM_CORPUS names it", names));
+      "no corpus (smoke.cases and others) in {}; --corpus DIR or TRUENORM_CORPUS names it",
+      corpus.string()));
 }
 
 CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {

@@ -107,8 +107,7 @@ struct Table {
 /// players that are unknown or stand twice, and where the subject is not among them.
 Table who_plays(const std::string& players, const std::string& subject);
 
-/// The corpus: `option`, else $TRUENORM_CORPUS, else beside the program, else where the build found
-/// it. Throws UsageError.
+/// The corpus: `option`, else $TRUENORM_CORPUS, else the program's own. Throws UsageError.
 std::filesystem::path corpus_directory(const std::string& option);
 
 /// A check of an option: digits and nothing else, so that a sign, a blank or a number that does not

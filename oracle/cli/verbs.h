@@ -18,6 +18,7 @@ void add_print(CLI::App&, int& status);
 void add_encode(CLI::App&, int& status);
 void add_list(CLI::App&, int& status);
 void add_fuzz(CLI::App&, int& status);
+void add_bench(CLI::App&, int& status);
 void add_history(CLI::App&, int& status);
 void add_compare(CLI::App&, int& status);
 void add_vectors(CLI::App&, int& status);

@@ -4,7 +4,9 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 
+#include "../place.h"
 #include "style.h"
 
 namespace truenorm::oracle::page {
@@ -141,7 +143,7 @@ void Page::section(std::string_view heading) {
 void Page::paragraph(std::string_view text) { body_ += fmt::format("<p>{}</p>\n", escape(text)); }
 
 void Page::command(std::string_view text) {
-  body_ += fmt::format("<pre><code>{}</code></pre>\n", escape(text));
+  body_ += fmt::format("<pre><code>{}</code></pre>\n", escape(as_typed(std::string(text))));
 }
 
 void Page::facts(const std::vector<std::pair<std::string, std::string>>& name_and_value) {

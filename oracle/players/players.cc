@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "../place.h"
+
 namespace truenorm::oracle {
 namespace {
 
@@ -17,12 +19,6 @@ constexpr std::string_view kFaulty = "faulty:";
 bool is_library(std::string_view spec) {
   return spec.find('/') != std::string_view::npos || spec.ends_with(".so") ||
          spec.find(".so:") != std::string_view::npos;
-}
-
-std::filesystem::path program_folder() {
-  std::error_code error;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  return error ? std::filesystem::path() : self.parent_path();
 }
 
 /// A program of ours, beside the running one; where /proc is missing, whatever the path finds.

@@ -51,7 +51,7 @@ struct LayerState;
 /// A refused call changes nothing, not even num_batches_tracked. A copy owns all its memory. One
 /// layer serves one call at a time. A layer that could not be made (see status()) refuses every
 /// call.
-class BatchNorm {
+class TRUENORM_API BatchNorm {
  public:
   /// weight 1, bias 0, running_mean 0, running_var 1, num_batches_tracked 0, training mode.
   explicit BatchNorm(const BatchNormOptions& options) noexcept;

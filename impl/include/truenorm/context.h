@@ -16,7 +16,7 @@ enum class Isa : std::uint8_t { best, scalar, sse4, avx2, avx512, neon };
 inline constexpr int isa_count = static_cast<int>(Isa::neon) + 1;
 
 /// "best", "scalar", "sse4", "avx2", "avx512" or "neon".
-[[nodiscard]] const char* name(Isa isa) noexcept;
+[[nodiscard]] TRUENORM_API const char* name(Isa isa) noexcept;
 
 /// A short list held by value.
 struct IsaList {
@@ -29,11 +29,11 @@ struct IsaList {
 
 /// The instruction sets that are both built in and supported by this machine, best first. Never
 /// empty, always ends with `scalar`, never contains `best`.
-[[nodiscard]] IsaList available_isas() noexcept;
+[[nodiscard]] TRUENORM_API IsaList available_isas() noexcept;
 
 /// True if this instruction set rounds a*b + c once. All such sets give the same bits for the same
 /// call.
-[[nodiscard]] bool has_fma(Isa isa) noexcept;
+[[nodiscard]] TRUENORM_API bool has_fma(Isa isa) noexcept;
 
 inline constexpr int max_threads = 1024;
 
@@ -51,7 +51,7 @@ struct ContextState;
 ///
 /// With more than one thread: the process ends if the system refuses OpenMP a thread, which OpenMP
 /// cannot report; after fork() the child may use only Context(1) until it execs.
-class Context {
+class TRUENORM_API Context {
  public:
   /// An ill-formed Context (see status()) is inert: every call that it is passed to returns its
   /// status.

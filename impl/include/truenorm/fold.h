@@ -37,7 +37,7 @@ struct Fold {
 /// other, an input or the layer's own vectors; ill-formed views; the status of a layer that could
 /// not be made. A refused call writes nothing. No allocation. Calls may run at the same time, also
 /// with one layer, unless something writes to what another reads.
-[[nodiscard]] Status fold(const BatchNorm& layer, const Fold& args) noexcept;
+[[nodiscard]] TRUENORM_API Status fold(const BatchNorm& layer, const Fold& args) noexcept;
 
 }  // namespace truenorm
 

@@ -78,7 +78,8 @@ struct ForwardTraining {
 /// statistics, or 0/0. Refused besides: bad_value (r_max < 1, d_max < 0, NaN); missing_statistics
 /// (running_* absent though there are elements). Accuracy: props.renorm, props.conformance.
 /// Source: Ioffe 2017, Algorithm 1.
-[[nodiscard]] Status forward_training(Context& context, const ForwardTraining& args) noexcept;
+[[nodiscard]] TRUENORM_API Status forward_training(Context& context,
+                                                   const ForwardTraining& args) noexcept;
 
 /// Arguments of forward_inference.
 struct ForwardInference {
@@ -98,7 +99,8 @@ struct ForwardInference {
 ///
 /// running_var == 0 with eps == 0 is no special case: invstd is Inf. Absent statistics are refused
 /// (missing_statistics) unless there are no elements.
-[[nodiscard]] Status forward_inference(Context& context, const ForwardInference& args) noexcept;
+[[nodiscard]] TRUENORM_API Status forward_inference(Context& context,
+                                                    const ForwardInference& args) noexcept;
 
 /// Arguments of backward_training. Any subset of dx, dweight, dbias may be asked for; an absent one
 /// has no data.
@@ -123,7 +125,8 @@ struct BackwardTraining {
 /// If there are no elements, dweight and dbias become 0. With save_r and save_d, which count as
 /// constants, dx has weight*r in the place of weight, and dweight[c] = D*invstd*r + S*d. One without
 /// the other is refused (missing_statistics).
-[[nodiscard]] Status backward_training(Context& context, const BackwardTraining& args) noexcept;
+[[nodiscard]] TRUENORM_API Status backward_training(Context& context,
+                                                    const BackwardTraining& args) noexcept;
 
 /// Arguments of backward_inference. Any subset of dx, dweight, dbias may be asked for.
 struct BackwardInference {
@@ -142,7 +145,8 @@ struct BackwardInference {
 ///
 ///   for c: S = sum(dy), D = sum((x - running_mean)*dy);  dbias[c] = S;  dweight[c] = D*invstd
 ///          dx[:, c] = dy*invstd*weight[c]
-[[nodiscard]] Status backward_inference(Context& context, const BackwardInference& args) noexcept;
+[[nodiscard]] TRUENORM_API Status backward_inference(Context& context,
+                                                     const BackwardInference& args) noexcept;
 
 }  // namespace truenorm
 

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "truenorm/export.h"
+
 namespace truenorm {
 
 /// Why a call was refused. A refused call has written nothing and changed no state.
@@ -58,8 +60,8 @@ enum class Argument : std::uint8_t {
 inline constexpr int argument_count = static_cast<int>(Argument::context) + 1;
 
 /// "shape_mismatch", "running_mean": the enumerators' own names.
-[[nodiscard]] const char* name(Code code) noexcept;
-[[nodiscard]] const char* name(Argument argument) noexcept;
+[[nodiscard]] TRUENORM_API const char* name(Code code) noexcept;
+[[nodiscard]] TRUENORM_API const char* name(Argument argument) noexcept;
 
 /// The outcome of a call: two bytes, freely copied.
 struct [[nodiscard]] Status {
@@ -69,7 +71,7 @@ struct [[nodiscard]] Status {
   [[nodiscard]] constexpr bool ok() const noexcept { return code == Code::ok; }
   /// One sentence, for example "running_mean: data type does not go with the other arguments".
   /// Static storage; never null; no allocation.
-  [[nodiscard]] const char* message() const noexcept;
+  [[nodiscard]] TRUENORM_API const char* message() const noexcept;
 
   friend constexpr bool operator==(Status, Status) noexcept = default;
 };

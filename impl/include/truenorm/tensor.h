@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <initializer_list>
 
+#include "truenorm/export.h"
+
 namespace truenorm {
 
 /// Element types. bf16 and f16 elements are 16-bit patterns in memory (bfloat16, IEEE binary16).
@@ -18,7 +20,7 @@ enum class Dtype : std::uint8_t { f32, f64, bf16, f16 };
 }
 
 /// "f32", "f64", "bf16" or "f16".
-[[nodiscard]] const char* name(Dtype dtype) noexcept;
+[[nodiscard]] TRUENORM_API const char* name(Dtype dtype) noexcept;
 
 inline constexpr int min_rank = 2;
 inline constexpr int max_rank = 5;
