@@ -1,4 +1,4 @@
-# Installs truenorm::bn, its public headers and the package that find_package(truenorm) reads.
+# Installs truenorm::bn and truenorm::mpi, their public headers and the package that find_package(truenorm) reads.
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
@@ -6,6 +6,13 @@ set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/truenorm")
 set_target_properties(truenorm_bn PROPERTIES EXPORT_NAME bn)
 install(TARGETS truenorm_bn EXPORT truenormTargets FILE_SET HEADERS)
 install(EXPORT truenormTargets NAMESPACE truenorm:: DESTINATION "${package_dir}")
+
+# Apart, so that who wants truenorm::bn alone needs no MPI.
+if(TRUENORM_HAS_MPI)
+  set_target_properties(truenorm_mpi PROPERTIES EXPORT_NAME mpi)
+  install(TARGETS truenorm_mpi EXPORT truenormMpiTargets FILE_SET HEADERS)
+  install(EXPORT truenormMpiTargets NAMESPACE truenorm:: DESTINATION "${package_dir}")
+endif()
 
 configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/truenormConfig.cmake.in"
   "${PROJECT_BINARY_DIR}/truenormConfig.cmake" INSTALL_DESTINATION "${package_dir}"
