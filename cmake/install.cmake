@@ -1,6 +1,7 @@
 # What is installed, by component:
 #   bn         the shared library, with BUILD_SHARED_LIBS
 #   bn-dev     truenorm::bn for those who build with it; the interface for plugins
+#              truenorm::mpi, where there is MPI
 #   props-dev  truenorm::oracle and truenorm::props
 #   corpus     what the command and properties play first
 #   command    truenorm and the programs beside it (packages.cmake)
@@ -29,6 +30,9 @@ function(truenorm_install_library name target component)
 endfunction()
 
 truenorm_install_library(bn truenorm_bn bn-dev)
+if(TRUENORM_HAS_MPI)
+  truenorm_install_library(mpi truenorm_mpi bn-dev)
+endif()
 install(FILES "${PROJECT_SOURCE_DIR}/oracle/include/truenorm_plugin.h" TYPE INCLUDE COMPONENT bn-dev)
 
 get_target_property(type truenorm_bn TYPE)

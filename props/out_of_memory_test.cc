@@ -2,7 +2,9 @@
 // succeeds when it is made again.
 #include <gtest/gtest.h>
 #include <truenorm/batch_norm.h>
+#include <truenorm/sync_batch_norm.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -101,6 +103,57 @@ TEST(OutOfMemory, ACallThatGetsNoScratchWritesNothingAndSucceedsLater) {
       return true;
     });
     EXPECT_GE(count, 1);
+  }
+}
+
+/// Two ranks with the same part each.
+class Mirror final : public Communicator {
+ public:
+  [[nodiscard]] int size() const noexcept override { return 2; }
+  [[nodiscard]] bool all_gather(const double* mine, std::int64_t count,
+                                double* all) noexcept override {
+    std::copy_n(mine, count, all);
+    std::copy_n(mine, count, all + count);
+    return true;
+  }
+};
+
+// Whatever a rank gets no memory for, it can still say so: but for the greeting's own few words, for
+// want of which it is lost.
+TEST(OutOfMemory, ARankSaysSoAndWritesNothing) {
+  Mirror ranks;
+  for (const bool backward : {false, true}) {
+    int said = 0, lost = 0;
+    const std::int64_t count = each_allocation([&](std::int64_t k) {
+      std::array<float, 6> x{1, 2, 3, 5, 8, 13}, out{};
+      const auto view = [](auto& v) { return contiguous(v.data(), Dtype::f32, {3, 2}); };
+      Context first, context;
+      BatchNorm layer({.num_features = 2});
+      if (backward) {
+        EXPECT_TRUE(sync_forward(first, ranks, layer, view(x), view(out)).ok());
+      }
+      const auto batches = layer.num_batches_tracked();
+      out.fill(-77);
+      const auto call = [&] {
+        return backward ? sync_backward(context, ranks, layer, view(x), view(x), view(out), {}, {})
+                        : sync_forward(context, ranks, layer, view(x), view(out), 2);
+      };
+      SyncStatus status;
+      if (!refused(k, [&] { status = call(); })) {
+        EXPECT_TRUE(status.ok()) << status.message();
+        return false;
+      }
+      said += status.fault == SyncStatus::Fault::refused &&
+              status.status.code == Code::out_of_memory && status.rank == 0;
+      lost += status.fault == SyncStatus::Fault::lost;
+      EXPECT_EQ(std::count(out.begin(), out.end(), -77), 6);
+      EXPECT_EQ(layer.num_batches_tracked(), batches);
+      EXPECT_TRUE(call().ok());
+      return true;
+    });
+    EXPECT_EQ(said + lost, count);
+    EXPECT_EQ(lost, 1);
+    EXPECT_GE(said, 4) << "sums, scratch, and two messages";
   }
 }
 

@@ -21,12 +21,16 @@ class Backward {
         dtype_(job.x.dtype),
         lane_(lane_of(job.x.dtype)),
         wants_dx_(job.dx.data != nullptr),
-        wants_dot_(job.dweight.present() || (wants_dx_ && job.batch)),
-        wants_sums_(wants_dot_ || job.dbias.present()),
+        wants_dot_(job.dweight.present() || (wants_dx_ && job.batch) || job.found != nullptr),
+        wants_sums_((wants_dot_ || job.dbias.present()) && job.known == nullptr),
         run_{context.threads, (*context.kernels)[static_cast<std::size_t>(job.x.dtype)]},
         context_(context) {
     const std::array<ConstTensor, 3> views{job.x, job.dy, job.dx};
     const std::span<const ConstTensor> all(views);
+    if (!wants_sums_ && !wants_dx_) {  // by known sums
+      plan_.sweep.channels = job.x.size[1];
+      return;
+    }
     plan_ = make_plan(all.first(wants_sums_ ? 2 : 0),
                       all.subspan(job.batch ? 0 : 1, !wants_dx_  ? 0
                                                      : job.batch ? 3
@@ -34,10 +38,14 @@ class Backward {
                       context.threads, context.machine);
   }
 
+  [[nodiscard]] Status reserve() noexcept {
+    return allocate() ? Status{} : Status{Code::out_of_memory, Argument::context};
+  }
+
   Status operator()() noexcept {
-    if (!allocate()) return {Code::out_of_memory, Argument::context};
-    Schedule<Backward>(plan_, run_, *this)();
-    return {};
+    const Status status = reserve();
+    if (status.ok()) Schedule<Backward>(plan_, run_, *this)();
+    return status;
   }
 
   void prepare(std::int64_t c, std::int64_t end) const noexcept {
@@ -156,12 +164,24 @@ class Backward {
     }
   }
 
+  static void copy_sums(const BatchSums& from, std::int64_t c, std::int64_t count,
+                        BackwardBlock& k) noexcept {
+    std::copy_n(from.sum + c, count, k.sum);
+    std::copy_n(from.dot + c, count, k.dot);
+  }
+
   void finish_block(std::int64_t c, std::int64_t count, BackwardBlock& k,
                     ThreadRoom& room) const noexcept {
     pad(count, k);
     std::copy_n(k_.mean + c, count, k.mean);
     std::copy_n(k_.invstd + c, count, k.invstd);
     if (wants_sums_) merge(c, count, k, room);
+    if (job_.found != nullptr) {
+      std::copy_n(k.sum, count, job_.found->sum + c);
+      std::copy_n(k.dot, count, job_.found->dot + c);
+      return;
+    }
+    if (job_.known != nullptr) copy_sums(*job_.part, c, count, k);
     if (job_.dweight.present()) {
       for (std::int64_t i = 0; i < count; ++i) k.offset[i] = k.dot[i] * k.invstd[i];
       if (job_.r.present()) renormalize(c, count, k);
@@ -169,6 +189,7 @@ class Backward {
     }
     if (job_.dbias.present()) store_column(job_.dbias, c, count, k.sum);
     if (!wants_dx_) return;
+    if (job_.known != nullptr) copy_sums(*job_.known, c, count, k);
     load_column(job_.weight, c, count, 1, k.weight);
     if (job_.r.present()) {
       Column r;
@@ -181,7 +202,9 @@ class Backward {
       std::fill_n(k.sum, count, 0.0);
       std::fill_n(k.dot, count, 0.0);
     }
-    const double n = static_cast<double>(job_.batch ? plan_.sums.count : 1);
+    const double n = job_.known != nullptr ? job_.known->count
+                     : job_.batch          ? static_cast<double>(plan_.sums.count)
+                                           : 1;
     const bool careful = run_.kernels.backward_coefficients(k, count, n);
     std::copy_n(k.mean, count, k_.mean + c);
     std::copy_n(k.offset, count, k_.offset + c);
@@ -207,8 +230,13 @@ class Backward {
 
 }  // namespace
 
+Status reserve(ContextState& context, const BackwardJob& job) noexcept {
+  return element_count(job.x) == 0 ? Status{} : Backward(context, job).reserve();
+}
+
 Status run(ContextState& context, const BackwardJob& job) noexcept {
-  const bool wanted = job.dx.data != nullptr || job.dweight.present() || job.dbias.present();
+  const bool wanted = job.dx.data != nullptr || job.dweight.present() || job.dbias.present() ||
+                      job.found != nullptr;
   if (!wanted) return {};
   if (element_count(job.x) == 0) {
     fill(job.dweight, 0);

@@ -9,53 +9,10 @@
 #include <vector>
 
 #include "jobs.h"
+#include "layer_state.h"
 #include "scalar.h"
 
 namespace truenorm {
-
-namespace detail {
-
-/// Owned memory of one vector; no bytes and absent, or num_features values (at least one byte, so
-/// that a present vector of no features has an address).
-struct Values {
-  bool present = false;
-  std::vector<std::byte> bytes;
-};
-
-struct LayerState {
-  std::int64_t features = 0;
-  Dtype dtype = Dtype::f32;
-  bool training = true;
-  Values weight, bias, running_mean, running_var;
-  std::optional<std::int64_t> batches;
-
-  // The last accepted forward: its x, whether its statistics came from x and were renormalized, and
-  // what it used.
-  bool has_forward = false;
-  bool batch = true;
-  bool renormed = false;
-  Dtype x_dtype = Dtype::f32;
-  int rank = 0;
-  std::array<std::int64_t, max_rank> size{};
-  Values saved_mean, saved_invstd, saved_r, saved_d, used_weight;
-
-  void make(Values& values, Dtype type) const {
-    values.present = true;
-    values.bytes.resize(static_cast<std::size_t>(features * size_of(type)) + 1);
-  }
-  Vector view(Values& values, Dtype type) const noexcept {
-    return {values.present ? values.bytes.data() : nullptr, type, values.present ? features : 0, 1};
-  }
-  ConstVector view(const Values& values, Dtype type) const noexcept {
-    return {values.present ? values.bytes.data() : nullptr, type, values.present ? features : 0, 1};
-  }
-  void fill(Values& values, double value) const noexcept {
-    if (!values.present) return;
-    for (std::int64_t c = 0; c < features; ++c) store_element(dtype, values.bytes.data(), c, value);
-  }
-};
-
-}  // namespace detail
 
 using detail::LayerState;
 
@@ -269,23 +226,19 @@ Status BatchNorm::load(const State& source) noexcept {
   return {};
 }
 
-Status BatchNorm::forward(Context& context, const ConstTensor& x, const Tensor& y) noexcept {
-  if (!status_.ok()) return status_;
-  if (!context.status().ok()) return context.status();
-  LayerState& s = *state_;
-  const bool batch = s.training || !options_.track_running_stats;
-  Status status = detail::check_x(x, batch);
+Status detail::prepare(LayerState& s, const BatchNormOptions& options, const ConstTensor& x,
+                       const Tensor& y, bool part, ForwardJob& job) noexcept {
+  const bool batch = s.training || !options.track_running_stats;
+  const Status status = check_x(x, batch && !part);
   if (!status.ok()) return status;
   if (x.size[1] != s.features) return {Code::bad_size, Argument::x};
   if (x.dtype != s.dtype && !(s.dtype == Dtype::f32 && size_of(x.dtype) == 2)) {
     return {Code::dtype_mismatch, Argument::x};
   }
-
-  const bool tracks = s.training && options_.track_running_stats && s.batches.has_value();
+  const bool tracks = s.training && options.track_running_stats && s.batches.has_value();
   if (tracks && *s.batches == std::numeric_limits<std::int64_t>::max()) {
     return {Code::overflow, Argument::num_batches_tracked};
   }
-  detail::ForwardJob job;
   job.x = x;
   job.y = y;
   job.weight = s.view(s.weight, s.dtype);
@@ -295,32 +248,66 @@ Status BatchNorm::forward(Context& context, const ConstTensor& x, const Tensor& 
     const double count = static_cast<double>(*s.batches) + 1;
     job.running_mean = s.view(s.running_mean, s.dtype);
     job.running_var = s.view(s.running_var, s.dtype);
-    job.factor = options_.momentum ? *options_.momentum : 1 / count;
-    job.renorm = options_.renorm;
+    job.factor = options.momentum ? *options.momentum : 1 / count;
+    job.renorm = options.renorm;
     if (job.renorm) {
       job.save_r = s.view(s.saved_r, Dtype::f64);
       job.save_d = s.view(s.saved_d, Dtype::f64);
     }
   } else if (!batch) {
-    job.given_mean = running_mean();
-    job.given_var = running_var();
+    job.given_mean = s.view(s.running_mean, s.dtype);
+    job.given_var = s.view(s.running_var, s.dtype);
   }
-  job.eps = options_.eps;
+  job.eps = options.eps;
   job.save_mean = s.view(s.saved_mean, Dtype::f64);
   job.save_invstd = s.view(s.saved_invstd, Dtype::f64);
-  status = detail::check(job);
-  if (status.ok()) status = detail::run(*context.state(), job);
-  if (!status.ok()) return status;
+  job.tracks = tracks;
+  return {};
+}
 
-  if (tracks) ++*s.batches;
+void detail::remember(LayerState& s, const ForwardJob& job,
+                      std::optional<std::int64_t> block) noexcept {
+  if (job.tracks) ++*s.batches;
   s.has_forward = true;
-  s.batch = batch;
+  s.batch = job.batch;
   s.renormed = job.renorm.has_value();
-  s.x_dtype = x.dtype;
-  s.rank = x.rank;
-  s.size = x.size;
+  s.block = block;
+  s.x_dtype = job.x.dtype;
+  s.rank = job.x.rank;
+  s.size = job.x.size;
   if (s.weight.present) {
     std::memcpy(s.used_weight.bytes.data(), s.weight.bytes.data(), s.weight.bytes.size());
+  }
+}
+
+Status BatchNorm::forward(Context& context, const ConstTensor& x, const Tensor& y) noexcept {
+  if (!status_.ok()) return status_;
+  if (!context.status().ok()) return context.status();
+  detail::ForwardJob job;
+  Status status = detail::prepare(*state_, options_, x, y, false, job);
+  if (status.ok()) status = detail::check(job);
+  if (status.ok()) status = detail::run(*context.state(), job);
+  if (status.ok()) detail::remember(*state_, job, std::nullopt);
+  return status;
+}
+
+Status detail::prepare(const LayerState& s, BackwardJob& job) noexcept {
+  const ConstTensor& x = job.x;
+  if (!s.has_forward) return {Code::no_forward, Argument::layer};
+  const Status status = check_x(x, false);
+  if (!status.ok()) return status;
+  if (x.rank != s.rank) return {Code::shape_mismatch, Argument::x};
+  for (std::size_t i = 0; i < static_cast<std::size_t>(s.rank); ++i) {
+    if (x.size[i] != s.size[i]) return {Code::shape_mismatch, Argument::x};
+  }
+  if (x.dtype != s.x_dtype) return {Code::dtype_mismatch, Argument::x};
+  job.weight = s.view(s.used_weight, s.dtype);
+  job.batch = s.batch;
+  job.mean = s.view(s.saved_mean, Dtype::f64);
+  job.spread = s.view(s.saved_invstd, Dtype::f64);
+  if (s.renormed) {
+    job.r = s.view(s.saved_r, Dtype::f64);
+    job.d = s.view(s.saved_d, Dtype::f64);
   }
   return {};
 }
@@ -330,29 +317,15 @@ Status BatchNorm::backward(Context& context, const ConstTensor& dy, const ConstT
                            const Vector& dbias) const noexcept {
   if (!status_.ok()) return status_;
   if (!context.status().ok()) return context.status();
-  const LayerState& s = *state_;
-  if (!s.has_forward) return {Code::no_forward, Argument::layer};
-  Status status = detail::check_x(x, false);
-  if (!status.ok()) return status;
-  if (x.rank != s.rank) return {Code::shape_mismatch, Argument::x};
-  for (std::size_t i = 0; i < static_cast<std::size_t>(s.rank); ++i) {
-    if (x.size[i] != s.size[i]) return {Code::shape_mismatch, Argument::x};
-  }
-  if (x.dtype != s.x_dtype) return {Code::dtype_mismatch, Argument::x};
-
   detail::BackwardJob job;
   job.dy = dy;
   job.x = x;
-  job.weight = s.view(s.used_weight, s.dtype);
-  job.batch = s.batch;
-  job.mean = s.view(s.saved_mean, Dtype::f64);
-  job.spread = s.view(s.saved_invstd, Dtype::f64);
-  job.r = saved_r();
-  job.d = saved_d();
   job.dx = dx;
   job.dweight = dweight;
   job.dbias = dbias;
-  status = detail::check(job);
+  Status status = detail::prepare(*state_, job);
+  if (status.ok() && state_->block) status = {Code::no_forward, Argument::layer};
+  if (status.ok()) status = detail::check(job);
   return status.ok() ? detail::run(*context.state(), job) : status;
 }
 

@@ -24,14 +24,24 @@ class Forward {
         run_{context.threads, (*context.kernels)[static_cast<std::size_t>(job.x.dtype)]},
         context_(context) {
     const std::array<ConstTensor, 2> views{job.x, job.y};
-    const std::size_t summed = job.batch ? 1 : 0;
-    plan_ = make_plan(std::span(views).first(summed), views, context.threads, context.machine);
+    const std::size_t summed = job.batch && job.known == nullptr ? 1 : 0;
+    const std::size_t swept = job.found == nullptr ? 2 : 0;
+    if (job.known == nullptr || element_count(job.x) != 0) {
+      plan_ = make_plan(std::span(views).first(summed), std::span(views).first(swept),
+                        context.threads, context.machine);
+    } else {  // the statistics alone
+      plan_.sweep.channels = job.x.size[1];
+    }
+  }
+
+  [[nodiscard]] Status reserve() noexcept {
+    return allocate() ? Status{} : Status{Code::out_of_memory, Argument::context};
   }
 
   Status operator()() noexcept {
-    if (!allocate()) return {Code::out_of_memory, Argument::context};
-    Schedule<Forward>(plan_, run_, *this)();
-    return {};
+    const Status status = reserve();
+    if (status.ok()) Schedule<Forward>(plan_, run_, *this)();
+    return status;
   }
 
   void prepare(std::int64_t, std::int64_t) const noexcept {}
@@ -56,7 +66,7 @@ class Forward {
 
  private:
   bool allocate() noexcept {
-    const std::int64_t channels = plan_.sweep.channels;
+    const std::int64_t channels = job_.x.size[1];
     Layout layout;
     const std::size_t rooms = layout.array<ThreadRoom>(plan_.threads);
     const std::size_t mean = layout.array<double>(channels);
@@ -119,10 +129,21 @@ class Forward {
       if (lane_ == Dtype::f32 || !std::isfinite(k.mean[i])) sums = careful;
       sums.m2 = careful.m2;
     }
+    k.base[i] = sums.base;
+    k.offset[i] = sums.offset;
+    k.m2[i] = sums.m2;
     k.mean[i] = sums.mean();
     k.rest[i] = std::isfinite(k.mean[i]) ? (sums.base - k.mean[i]) + sums.offset : 0;
     k.var[i] = sums.m2 / n;
     k.unbiased[i] = sums.m2 / (n - 1);
+  }
+
+  /// Those of a batch that x is a part of; what was doubtful in it has been mended by who found it.
+  void known_statistics(std::int64_t c, std::int64_t count, ForwardBlock& k) const noexcept {
+    std::copy_n(job_.known->base + c, count, k.base);
+    std::copy_n(job_.known->offset + c, count, k.offset);
+    std::copy_n(job_.known->m2 + c, count, k.m2);
+    (void)run_.kernels.forward_statistics(k, count, job_.known->count);
   }
 
   void batch_statistics(std::int64_t c, std::int64_t count, ForwardBlock& k,
@@ -178,12 +199,20 @@ class Forward {
   void finish_block(std::int64_t c, std::int64_t count, ForwardBlock& k,
                     ThreadRoom& room) const noexcept {
     pad(count, k);
-    if (job_.batch) {
+    if (job_.known != nullptr) {
+      known_statistics(c, count, k);
+    } else if (job_.batch) {
       batch_statistics(c, count, k, room);
     } else {
       load_column(job_.given_mean, c, count, 0, k.mean);
       load_column(job_.given_var, c, count, 1, k.var);
       std::fill_n(k.rest, count, 0.0);
+    }
+    if (job_.found != nullptr) {
+      std::copy_n(k.base, count, job_.found->base + c);
+      std::copy_n(k.offset, count, job_.found->offset + c);
+      std::copy_n(k.m2, count, job_.found->m2 + c);
+      return;
     }
     load_column(job_.weight, c, count, 1, k.weight);
     load_column(job_.bias, c, count, 0, k.bias);
@@ -213,8 +242,12 @@ class Forward {
 
 }  // namespace
 
+Status reserve(ContextState& context, const ForwardJob& job) noexcept {
+  return Forward(context, job).reserve();
+}
+
 Status run(ContextState& context, const ForwardJob& job) noexcept {
-  if (element_count(job.x) == 0) {
+  if (element_count(job.x) == 0 && (job.known == nullptr || job.known->count == 0)) {
     fill(job.save_mean, std::numeric_limits<double>::quiet_NaN());
     fill(job.save_invstd, std::numeric_limits<double>::quiet_NaN());
     fill(job.save_r, std::numeric_limits<double>::quiet_NaN());

@@ -10,6 +10,21 @@
 
 namespace truenorm::detail {
 
+/// Moments of channels of `count` values each: the mean of one is base + offset.
+struct BatchMoments {
+  double count = 0;
+  double* base = nullptr;  ///< [C], as the next two
+  double* offset = nullptr;
+  double* m2 = nullptr;  ///< sum of squared deviations
+};
+
+/// sum(g) and sum((x - mean)*g) of channels of `count` values each.
+struct BatchSums {
+  double count = 0;
+  double* sum = nullptr;  ///< [C], as the next
+  double* dot = nullptr;
+};
+
 struct ForwardJob {
   ConstTensor x;
   Tensor y;
@@ -18,9 +33,13 @@ struct ForwardJob {
   ConstVector given_mean, given_var;
   Vector running_mean, running_var;  ///< updated; only if batch
   double factor = 0, eps = 0;
+  bool tracks = false;            ///< a layer's, that counts its batches
   Vector save_mean, save_invstd;  ///< what was used
   std::optional<Renorm> renorm;   ///< by running_*, before they are updated
   Vector save_r, save_d;
+  /// Of the batch that x is a part of, perhaps an empty one; null: x is the batch.
+  const BatchMoments* known = nullptr;
+  const BatchMoments* found = nullptr;  ///< receives those of x, and nothing else is written
 };
 
 struct BackwardJob {
@@ -34,6 +53,10 @@ struct BackwardJob {
   ConstVector r, d;  ///< of the renormalization; absent: there was none
   Tensor dx;
   Vector dweight, dbias;
+  /// Of the batch that x is a part of: for dx. Then dweight and dbias are those of `part`.
+  const BatchSums* known = nullptr;
+  const BatchSums* part = nullptr;
+  const BatchSums* found = nullptr;  ///< receives those of x, and nothing else is written
 };
 
 struct FoldJob {
@@ -61,6 +84,10 @@ struct FoldJob {
 /// Runs a checked job. Fails with out_of_memory before anything is written, or succeeds.
 [[nodiscard]] Status run(ContextState& context, const ForwardJob& job) noexcept;
 [[nodiscard]] Status run(ContextState& context, const BackwardJob& job) noexcept;
+
+/// Reserves what run() of such a job needs: it will not fail unless the context's scratch is moved.
+[[nodiscard]] Status reserve(ContextState& context, const ForwardJob& job) noexcept;
+[[nodiscard]] Status reserve(ContextState& context, const BackwardJob& job) noexcept;
 
 /// Elements of a checked tensor.
 [[nodiscard]] inline std::int64_t element_count(const ConstTensor& t) noexcept {

@@ -217,7 +217,7 @@ Status check_renorm(const std::optional<Renorm>& renorm) noexcept {
 }
 
 Status check(const ForwardJob& job) noexcept {
-  Checker checker(job.x, job.batch);
+  Checker checker(job.x, job.batch && job.known == nullptr);
   if (const Status status = check_renorm(job.renorm); !status.ok()) {
     checker.refuse(status.code, status.argument);
   }

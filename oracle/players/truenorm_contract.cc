@@ -68,4 +68,16 @@ Contract truenorm_contract(const Problem& p, const Exec& exec, bool fma) {
   return c;
 }
 
+Contract merged_contract(Contract c, double blocks) {
+  // So that the pivots' distances bound those of the blocks' means, too: P >= v.
+  c.inflation = std::max(c.inflation, 2.25);
+  const double merges = 16 + 2 * blocks;
+  c.mean_roundings += merges;
+  c.mean_unit += merges * kU64;
+  c.var_unit += (4 + 2 * blocks) * kU64;
+  c.dot.chain += blocks * (kU64 / c.unit);
+  c.dy_sum.chain += blocks * (kU64 / c.unit);
+  return c;
+}
+
 }  // namespace truenorm::oracle

@@ -39,7 +39,8 @@ struct State {
 
 namespace detail {
 struct LayerState;
-}
+struct LayerAccess;
+}  // namespace detail
 
 /// Batch normalization with parameters, running statistics and the memory of its last forward.
 ///
@@ -114,8 +115,8 @@ class TRUENORM_API BatchNorm {
 
   /// Gradient of the last accepted forward, which saw x, through the statistics and the weight that
   /// it used, whatever has been set, loaded or reset since. Any of dx, dweight, dbias may be
-  /// absent; those present are overwritten. May be repeated. Refused: no_forward; shape_mismatch if
-  /// the sizes of x are not those of that forward.
+  /// absent; those present are overwritten. May be repeated. Refused: no_forward, also after a
+  /// sync_forward; shape_mismatch if the sizes of x are not those of that forward.
   [[nodiscard]] Status backward(Context& context, const ConstTensor& dy, const ConstTensor& x,
                                 const Tensor& dx, const Vector& dweight,
                                 const Vector& dbias) const noexcept;
@@ -129,6 +130,7 @@ class TRUENORM_API BatchNorm {
   [[nodiscard]] ConstVector saved_d() const noexcept;
 
  private:
+  friend struct detail::LayerAccess;
   std::unique_ptr<detail::LayerState> state_;
   Status status_;
   BatchNormOptions options_;
