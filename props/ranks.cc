@@ -254,13 +254,13 @@ class Game {
 
   /// True if the call was accepted.
   bool settle(SyncStatus status, StepTrace& step) {
-    const std::string harm = status.ok() ? arena_.harm() : arena_.harm_after_refusal();
+    const Harm harm = status.ok() ? arena_.harm() : arena_.harm_after_refusal();
     if (status.fault == SyncStatus::Fault::differs || status.fault == SyncStatus::Fault::lost) {
       played_.trace.outcome = Outcome::failed;
       played_.trace.detail = status.message();
-    } else if (!harm.empty()) {
-      played_.trace.outcome = Outcome::memory;
-      played_.trace.detail = harm;
+    } else if (harm) {
+      played_.trace.outcome = harm.what;
+      played_.trace.detail = harm.where;
     }
     refuse(status.status, step);
     return status.ok();

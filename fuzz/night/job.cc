@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Seconds beyond what it was given that a process may take to load a corpus and to end.
+/// Seconds beyond what it was given that a process may say nothing while it loads a corpus or ends.
 constexpr double kGrace = 60;
 
 /// "case_fuzz asan scalar": whose folder this is, for the runner after one that is killed.
@@ -95,8 +95,17 @@ std::uint64_t Job::executions() const {
   return std::max(counts().executions, status().executions);
 }
 
+void Job::read() {
+  log_.read();
+  std::pair<std::uint64_t, std::string> said{executions(), log_.tail()};
+  if (said == said_) return;
+  said_ = std::move(said);
+  heard_ = seconds();
+}
+
 bool Job::overdue() const {
-  return seconds() > assignment_.task.seconds + limits_.seconds_a_case + kGrace;
+  const double patience = limits_.seconds_a_case + kGrace;
+  return seconds() > assignment_.task.seconds + patience && seconds() - heard_ > patience;
 }
 
 void Job::signal(int number) {

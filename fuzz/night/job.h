@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "corpus.h"
@@ -39,13 +40,14 @@ class Job {
 
   const Assignment& assignment() const { return assignment_; }
   double seconds() const;
-  void read() { log_.read(); }
+  void read();
   const Counts& counts() const { return log_.counts(); }
   std::uint64_t executions() const;  // by its status, or else by its log
   Status status() const { return read_status(folder_ / "status"); }
 
   std::optional<Ended> ended() { return child_->ended(); }
-  /// It should have ended by itself long ago.
+  /// It should have ended by itself long ago, and says nothing any more. On a busy machine a large corpus
+  /// takes longer than the time of a job to load.
   bool overdue() const;
   void signal(int number);
   bool told_to_end() const { return told_; }
@@ -65,6 +67,8 @@ class Job {
   Log log_;
   std::unique_ptr<Child> child_;
   bool told_ = false;
+  std::pair<std::uint64_t, std::string> said_;  // executions, and the end of the log
+  double heard_ = 0;                            // when they changed last
 };
 
 /// What lies in the folder of a job whose runner was killed.

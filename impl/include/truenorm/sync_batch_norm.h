@@ -23,7 +23,7 @@ class TRUENORM_API Communicator {
 };
 
 /// The outcome of a call that all ranks make together: the same on each of them, unless one is lost.
-struct [[nodiscard]] TRUENORM_API SyncStatus {
+struct [[nodiscard]] SyncStatus {
   enum class Fault : std::uint8_t {
     none,
     refused,  ///< `rank` refuses its arguments, for the reason that `status` has
@@ -36,7 +36,7 @@ struct [[nodiscard]] TRUENORM_API SyncStatus {
 
   [[nodiscard]] constexpr bool ok() const noexcept { return fault == Fault::none; }
   /// One sentence, without the rank. Static storage; never null.
-  [[nodiscard]] const char* message() const noexcept;
+  [[nodiscard]] TRUENORM_API const char* message() const noexcept;
 
   friend constexpr bool operator==(SyncStatus, SyncStatus) noexcept = default;
 };
