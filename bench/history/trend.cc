@@ -152,6 +152,9 @@ std::string to_html(const std::vector<KeptRun>& runs) {
     page.paragraph(
         "No figure: it takes two runs of machines alike with a row in common. This keeps one:");
     page.command("./run bench --suite smoke --keep");
+    for (const KeptRun& run : runs)
+      page.paragraph(fmt::format("Kept so far: {}, {} rows, {} sittings.", run.name(),
+                                 run.rows.size(), run.sittings));
     return page.html();
   }
   page.section("Over the runs");

@@ -217,9 +217,11 @@ std::unique_ptr<Seat> subject_seat(const std::string& spec, const Isolation& iso
 }
 
 void add_isolation(CLI::App& verb, Isolation& isolation) {
-  verb.add_flag("--isolate,!--no-isolate", isolation.on,
-                "The subject plays in a process of its own (default); --no-isolate: in this one, "
-                "for a debugger, and its crash is the end");
+  verb.add_flag("--isolate", isolation.on,
+                "The subject plays in a process of its own (the default)");
+  verb.add_flag_callback(
+      "--no-isolate", [&isolation] { isolation.on = false; },
+      "It plays in this one, for a debugger, and its crash is the end");
   verb.add_option("--timeout", isolation.timeout,
                   "Seconds after which a case of the subject counts as a hang (default 10)")
       ->check(whole_number(1, 86400));
