@@ -20,7 +20,11 @@ fs::path build_folder() {
 }
 
 fs::path shipped_corpus() {
-  return program_folder().parent_path() / "share" / "truenorm" / "corpus";
+  const fs::path beside = program_folder().parent_path() / "share" / "truenorm" / "corpus";
+  // A build folder has a link to that of the source tree, which is where its files are looked for.
+  std::error_code error;
+  const fs::path real = fs::canonical(beside, error);
+  return error ? beside : real;
 }
 
 std::string as_typed(std::string text) {
