@@ -11,6 +11,7 @@
 #include <string>
 #include <system_error>
 
+#include "../place.h"
 #include "../words.h"
 #include "support.h"
 #include "template_files.h"
@@ -34,12 +35,6 @@ std::string filled_in(std::string text, const std::string& word, const std::stri
   for (std::size_t at = 0; (at = text.find(word, at)) != std::string::npos; at += value.size())
     text.replace(at, word.size(), value);
   return text;
-}
-
-/// Where this program is, so that the project finds it without being told.
-std::string program_folder() {
-  std::error_code ignored;
-  return fs::read_symlink("/proc/self/exe", ignored).parent_path().string();
 }
 
 void write_file(const fs::path& path, const std::string& text) {
@@ -103,9 +98,9 @@ void write_project(const fs::path& folder) {
   const Stage stage((there ? folder : folder.parent_path()) / scratch);
   const std::string name = project_name(folder);
   for (const TemplateFile& file : kTemplate)
-    write_file(
-        stage.path() / file.name,
-        filled_in(filled_in(std::string(file.text), "@name@", name), "@folder@", program_folder()));
+    write_file(  // the project finds this program without being told
+        stage.path() / file.name, filled_in(filled_in(std::string(file.text), "@name@", name),
+                                            "@folder@", program_folder().string()));
   std::error_code error;
   if (there) {
     for (const TemplateFile& file : kTemplate)
