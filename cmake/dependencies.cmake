@@ -63,7 +63,9 @@ function(truenorm_find_torch)
   list(REMOVE_ITEM TORCH_INCLUDE_DIRS ${CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES})
   add_library(truenorm::torch INTERFACE IMPORTED)
   target_include_directories(truenorm::torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
-  target_compile_options(truenorm::torch INTERFACE ${TORCH_CXX_FLAGS})
+  # Its macros write __FILE__ into what is built with it: no program names this tree.
+  target_compile_options(truenorm::torch INTERFACE ${TORCH_CXX_FLAGS}
+    "-fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=")
   target_link_libraries(truenorm::torch INTERFACE
     $<TARGET_FILE:torch_cpu> $<TARGET_FILE:c10> Threads::Threads)
   set(TRUENORM_TORCH_VERSION "${Torch_VERSION}" PARENT_SCOPE)
