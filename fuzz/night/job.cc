@@ -101,11 +101,13 @@ void Job::read() {
   if (said == said_) return;
   said_ = std::move(said);
   heard_ = seconds();
+  starved_ = child_->starved();
 }
 
 bool Job::overdue() const {
   const double patience = limits_.seconds_a_case + kGrace;
-  return seconds() > assignment_.task.seconds + patience && seconds() - heard_ > patience;
+  const double silent = seconds() - heard_ - (child_->starved() - starved_);
+  return seconds() > assignment_.task.seconds + patience && silent > patience;
 }
 
 void Job::signal(int number) {

@@ -46,8 +46,8 @@ class Job {
   Status status() const { return read_status(folder_ / "status"); }
 
   std::optional<Ended> ended() { return child_->ended(); }
-  /// It should have ended by itself long ago, and says nothing any more. On a busy machine a large corpus
-  /// takes longer than the time of a job to load.
+  /// It should have ended by itself long ago, and says nothing any more, though it has a processor. On a
+  /// busy machine a large corpus takes longer than the time of a job to load.
   bool overdue() const;
   void signal(int number);
   bool told_to_end() const { return told_; }
@@ -69,6 +69,7 @@ class Job {
   bool told_ = false;
   std::pair<std::uint64_t, std::string> said_;  // executions, and the end of the log
   double heard_ = 0;                            // when they changed last
+  double starved_ = 0;                          // what it had been kept waiting for by then
 };
 
 /// What lies in the folder of a job whose runner was killed.

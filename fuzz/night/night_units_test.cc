@@ -2,11 +2,13 @@
 // that a corpus which is exchanged loses nothing.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <limits>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "corpus.h"
 #include "engine.h"
@@ -14,6 +16,7 @@
 #include "intake.h"
 #include "oracle/bytes.h"
 #include "oracle/text.h"
+#include "process.h"
 #include "schedule.h"
 #include "store.h"
 #include "triage.h"
@@ -201,6 +204,22 @@ TEST_F(Night, ALogIsReadAsItGrows) {
 }
 
 // ---- The corpus.
+
+TEST_F(Night, TimeWithoutAProcessorIsTold) {
+  if (!fs::exists("/proc/self/schedstat")) GTEST_SKIP() << "this system does not tell";
+  Minder minder;
+  const auto on_one = [&](const char* what) {
+    return Command{{"sh", "-c", std::string("taskset -cp 0 $$; ") + what}, folder_.root / "log"};
+  };
+  const Child one(minder, on_one("while :; do :; done")),
+      two(minder, on_one("while :; do :; done"));
+  const Child asleep(minder, on_one("exec sleep 100"));
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (std::min(one.starved(), two.starved()) < 0.5 && std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_GE(std::min(one.starved(), two.starved()), 0.5);
+  EXPECT_LT(asleep.starved(), 0.5);
+}
 
 TEST_F(Night, AMergeTakesThePlaceAndCarriesOverWhatCameMeanwhile) {
   const fs::path corpus = folder_.corpus("case_fuzz");

@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <fstream>
 #include <set>
 #include <string_view>
 #include <system_error>
@@ -160,5 +161,11 @@ std::optional<Ended> Child::ended() {
 }
 
 void Child::signal(int number) { ::kill(-pid_, number); }
+
+double Child::starved() const {
+  double ran = 0, waited = 0;  // ns
+  std::ifstream(fmt::format("/proc/{}/schedstat", pid_)) >> ran >> waited;
+  return waited / 1e9;
+}
 
 }  // namespace truenorm::night

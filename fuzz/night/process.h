@@ -50,6 +50,9 @@ class Child {
 
   std::optional<Ended> ended();  // without waiting
   void signal(int number);       // to the whole group
+  /// Seconds that the leader was ready to run while others had the processors; 0 where the system does
+  /// not tell (Linux does: /proc/PID/schedstat).
+  double starved() const;
   pid_t pid() const { return pid_; }
 
  private:
