@@ -13,6 +13,7 @@
 #include "history/store.h"
 #include "memory.h"
 #include "options.h"
+#include "oracle/cli/options.h"
 #include "oracle/cli/support.h"
 #include "oracle/page/plot.h"
 #include "oracle/place.h"
@@ -223,6 +224,7 @@ int main(int argc, char** argv) {
   keep_freed_memory();
   CLI::App app("How fast is this BatchNorm? Interleaved rounds beside LibTorch and oneDNN.",
                "truenorm-bench");
+  app.formatter(cli::help_formatter());
   Options options;
   add_options(app, options);
   app.footer(truenorm::oracle::as_typed(app.get_footer()));

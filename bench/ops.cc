@@ -13,6 +13,7 @@
 
 #include "memory.h"
 #include "options.h"
+#include "oracle/cli/options.h"
 #include "oracle/cli/support.h"
 #include "roofline.h"
 #include "session.h"
@@ -97,6 +98,7 @@ int main(int argc, char** argv) {
   using namespace truenorm::bench;
   keep_freed_memory();
   CLI::App app("The rows and contestants of truenorm-bench under Google Benchmark.", "bench_ops");
+  app.formatter(cli::help_formatter());
   Options options;
   add_row_options(app, options);
   app.footer(

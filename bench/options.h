@@ -1,12 +1,15 @@
 // What the command line asks for, and the rows that follow from it.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "items.h"
+
+namespace CLI {
+class App;
+}
 
 namespace truenorm::bench {
 

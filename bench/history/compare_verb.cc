@@ -1,6 +1,7 @@
 // compare: is the second of two runs slower than the first?
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <filesystem>

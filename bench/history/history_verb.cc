@@ -1,6 +1,7 @@
 // history: the runs that were kept, or what became of a row over them.
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <charconv>
 #include <ctime>

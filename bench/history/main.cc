@@ -5,6 +5,7 @@
 #include <exception>
 #include <string>
 
+#include "oracle/cli/options.h"
 #include "oracle/cli/support.h"
 #include "oracle/place.h"
 #include "store.h"
@@ -52,7 +53,7 @@ int main(int argc, char** argv) {
   CLI::App app("The runs that './run bench --keep' has kept, and what has become slower.",
                "truenorm-history");
   app.require_subcommand(1);
-  app.get_formatter()->column_width(34);
+  app.formatter(cli::help_formatter());
   int status = cli::kGood;
   add_history(app, status);
   add_compare(app, status);

@@ -2,7 +2,9 @@
 // status.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace truenorm::bench {
 

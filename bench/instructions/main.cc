@@ -15,6 +15,7 @@
 
 #include "calls.h"
 #include "counts.h"
+#include "oracle/cli/options.h"
 #include "oracle/cli/support.h"
 
 namespace truenorm::bench {
@@ -160,6 +161,7 @@ int main(int argc, char** argv) {
   using namespace truenorm::bench;
   CLI::App app("How many instructions do calls take? Counted by callgrind, against a baseline.",
                "truenorm-instructions");
+  app.formatter(cli::help_formatter());
   Options o;
   app.add_option("--pct", o.pct, "More of them than this is a regression (default 2)")
       ->check(CLI::Range(0.0, 1000.0));

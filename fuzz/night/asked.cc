@@ -9,6 +9,7 @@
 #include "folder.h"
 #include "intake.h"
 #include "oracle/bytes.h"
+#include "oracle/cli/options.h"
 #include "oracle/cli/support.h"
 #include "oracle/text.h"
 #include "verbs.h"

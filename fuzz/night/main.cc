@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "fuzz/report/verbs.h"
+#include "oracle/cli/options.h"
 #include "oracle/cli/support.h"
 #include "verbs.h"
 
@@ -53,7 +54,7 @@ int main(int argc, char** argv) {
       "Fuzzes BatchNorms and judges every case: everything on this machine, kept in a folder.",
       "truenorm fuzz");
   app.require_subcommand(0, 1);
-  app.get_formatter()->column_width(34);
+  app.formatter(truenorm::oracle::cli::help_formatter());
   app.footer(
       "The same command goes on where the last one ended, however it ended.\n"
       "Exit status: 0 nothing new, 1 findings that the folder did not know, 2 wrong usage, or a "

@@ -1,5 +1,6 @@
 // minimize: a smaller input that goes wrong in the same way.
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <memory>
 

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "fuzz/report/verbs.h"
+#include "oracle/cli/options.h"
 #include "oracle/cli/support.h"
 #include "runner.h"
 #include "verbs.h"

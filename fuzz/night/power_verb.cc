@@ -14,6 +14,7 @@
 
 #include "engine.h"
 #include "folder.h"
+#include "oracle/cli/options.h"
 #include "oracle/cli/support.h"
 #include "oracle/players/players.h"
 #include "oracle/power.h"

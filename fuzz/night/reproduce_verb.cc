@@ -1,5 +1,6 @@
 // reproduce: what every build of the target says to an input, and who is right.
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <memory>
 

@@ -1,7 +1,6 @@
 // The runner's tasks: what is due, how it is begun, and how all of it is stopped.
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,11 +28,6 @@ std::string clock_text(double seconds) {
 
 std::string rate_text(double rate) {
   return rate < 1000 ? fmt::format("{:.0f}", rate) : fmt::format("{:.1f}k", rate / 1000);
-}
-
-std::size_t terminal_width() {
-  winsize size{};
-  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 }  // namespace
@@ -158,7 +152,8 @@ std::string Runner::status_line() const {
   }
   std::string end = worst < 0 ? "" : fmt::format(" | worst {:.3f}", worst);
   end += fmt::format(" | {} findings", fresh_);
-  const std::size_t width = std::max(terminal_width(), end.size() + 2) - 1;
+  const std::size_t width =
+      std::max(oracle::cli::terminal_width(STDERR_FILENO), end.size() + 2) - 1;
   if (text.size() + end.size() > width) text.resize(width - end.size());
   return text + end;
 }

@@ -2,10 +2,13 @@
 // status. Without a verb the program runs a night.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include "targets.h"
+
+namespace CLI {
+class App;
+}
 
 namespace truenorm::night {
 

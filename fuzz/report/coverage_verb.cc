@@ -1,6 +1,7 @@
 // coverage: what a corpus reaches of impl/. The work is that of a script, since it is a build.
 #include <fmt/format.h>
 #include <sys/wait.h>
+#include <CLI/CLI.hpp>
 
 #include <cerrno>
 #include <csignal>

@@ -1,5 +1,6 @@
 // status and report: how a night stands, and what it has found.
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <memory>
 #include <string>

@@ -2,12 +2,15 @@
 // when it is run, leaves its exit status.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <optional>
 #include <string>
 
 #include "oracle/cli/support.h"
+
+namespace CLI {
+class App;
+}
 
 namespace truenorm::night {
 

@@ -14,6 +14,7 @@
 #include "../vary_json.h"
 #include "../words.h"
 #include "npz_verb.h"
+#include "options.h"
 #include "support.h"
 #include "verbs.h"
 

@@ -24,6 +24,7 @@
 #include "../report.h"
 #include "../text.h"
 #include "handout.h"
+#include "options.h"
 #include "support.h"
 #include "verbs.h"
 

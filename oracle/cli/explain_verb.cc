@@ -1,5 +1,6 @@
 // explain: the worst element of a case, term by term, and what each player says there.
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cmath>

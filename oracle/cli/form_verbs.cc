@@ -1,6 +1,7 @@
 // print, encode and list: the spellings of a case, and the names in it.
 #include <fmt/format.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdint>
 #include <exception>

@@ -1,6 +1,7 @@
 // fuzz, bench, history, compare: handed over to the programs beside this one that do it.
 #include <fmt/format.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <cerrno>
 #include <cstdio>

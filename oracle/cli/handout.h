@@ -1,11 +1,14 @@
 // The forms in which conform and merge hand out a report: text, files, and what GitHub Actions show.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include "../report.h"
 #include "support.h"
+
+namespace CLI {
+class App;
+}
 
 namespace truenorm::oracle::cli {
 

@@ -13,6 +13,7 @@
 #include "../report.h"
 #include "../text.h"
 #include "../vectors.h"
+#include "options.h"
 #include "support.h"
 #include "verbs.h"
 
@@ -102,7 +103,7 @@ int main(int argc, char** argv) {
       "truenorm");
   app.set_version_flag("--version", "truenorm " TRUENORM_VERSION " (" TRUENORM_BUILD ")");
   app.require_subcommand(1);
-  app.get_formatter()->column_width(34);
+  app.formatter(help_formatter());
   app.footer(
       "Exit status: 0 all good, 1 a verdict against the subject or a new divergence of LibTorch,\n"
       "2 wrong usage or input, 3 a fault of this program, 130 interrupted.\n\n"

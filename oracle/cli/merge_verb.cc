@@ -1,4 +1,5 @@
 // merge.
+#include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
 #include <utility>

@@ -1,6 +1,7 @@
 // new-plugin: a project for a kernel of the user's own, from nothing.
 #include <fmt/format.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <cctype>
 #include <cerrno>

@@ -12,6 +12,7 @@
 #include "../plan.h"
 #include "../players/players.h"
 #include "../power.h"
+#include "options.h"
 #include "support.h"
 #include "verbs.h"
 

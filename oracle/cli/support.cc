@@ -1,6 +1,7 @@
 #include "support.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <sstream>
 #include <system_error>
 #include <thread>
 
@@ -216,17 +218,6 @@ std::unique_ptr<Seat> subject_seat(const std::string& spec, const Isolation& iso
   }
 }
 
-void add_isolation(CLI::App& verb, Isolation& isolation) {
-  verb.add_flag("--isolate", isolation.on,
-                "The subject plays in a process of its own (the default)");
-  verb.add_flag_callback(
-      "--no-isolate", [&isolation] { isolation.on = false; },
-      "It plays in this one, for a debugger, and its crash is the end");
-  verb.add_option("--timeout", isolation.timeout,
-                  "Seconds after which a case of the subject counts as a hang (default 10)")
-      ->check(whole_number(1, 86400));
-}
-
 Table who_plays(const std::string& players, const std::string& subject) {
   Table table{subject.empty() ? "truenorm" : subject, {}};
   const std::string fallback = table.subject == "libtorch" ? "subject" : "subject,libtorch";
@@ -276,19 +267,6 @@ fs::path corpus_directory(const std::string& option) {
       corpus.string()));
 }
 
-CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
-  return {[least, most](std::string& text) {
-            std::uint64_t value = 0;
-            const char* end = text.data() + text.size();
-            const auto [rest, error] = std::from_chars(text.data(), end, value);
-            if (error == std::errc() && rest == end && value >= least && value <= most)
-              return std::string();
-            return fmt::format("'{}': a whole number from {} to {} was expected", text, least,
-                               most);
-          },
-          ""};
-}
-
 unsigned judges(unsigned asked) {
   if (asked > 0) return asked;
   return std::clamp(std::thread::hardware_concurrency(), 1u, static_cast<unsigned>(kMaxThreads));
@@ -323,6 +301,12 @@ Interruptible::~Interruptible() { std::signal(SIGINT, SIG_DFL); }
 
 bool Interruptible::interrupted() { return interrupt_seen != 0; }
 
+std::size_t terminal_width(int fd) {
+  winsize size{};
+  if (isatty(fd) == 0) return 0;
+  return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
 ProgressLine::ProgressLine() : terminal_(isatty(STDERR_FILENO) != 0) {}
 
 ProgressLine::~ProgressLine() { clear(); }
@@ -347,7 +331,7 @@ void ProgressLine::show(const Progress& p) {
 
 void ProgressLine::show(const std::string& text) {
   if (!terminal_) return;
-  fmt::print(stderr, "\r{}\x1b[K", text);
+  fmt::print(stderr, "\r{}\x1b[K", text.substr(0, terminal_width(STDERR_FILENO) - 1));
   std::fflush(stderr);
   shown_ = true;
 }

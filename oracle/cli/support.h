@@ -2,7 +2,6 @@
 // the corpus and the terminal.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -30,6 +29,9 @@ struct UsageError : std::runtime_error {
 struct ToldError : UsageError {
   ToldError() : UsageError("a worker said why") {}
 };
+
+/// Columns of the terminal that is open as `fd`; 0 where that is none.
+std::size_t terminal_width(int fd);
 
 /// A file to write at the end of a run: made under another name now, so that a wrong path shows
 /// before the work, and renamed when it is whole.
@@ -93,9 +95,6 @@ struct Isolation {
 };
 std::unique_ptr<Seat> subject_seat(const std::string& spec, const Isolation&);
 
-/// Adds --isolate, --no-isolate and --timeout.
-void add_isolation(CLI::App& verb, Isolation&);
-
 /// Who is judged, and everyone who plays.
 struct Table {
   std::string subject;
@@ -109,10 +108,6 @@ Table who_plays(const std::string& players, const std::string& subject);
 
 /// The corpus: `option`, else $TRUENORM_CORPUS, else the program's own. Throws UsageError.
 std::filesystem::path corpus_directory(const std::string& option);
-
-/// A check of an option: digits and nothing else, so that a sign, a blank or a number that does not
-/// fit is told, not wrapped.
-CLI::Validator whole_number(std::uint64_t least, std::uint64_t most);
 
 /// Judges side by side: as many as asked for, or (0) one a core.
 unsigned judges(unsigned asked);

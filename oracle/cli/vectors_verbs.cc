@@ -1,6 +1,7 @@
 // vectors: published numbers against a player. worker: a player behind a pipe.
 #include <fmt/format.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <csignal>
 #include <map>

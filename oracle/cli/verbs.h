@@ -2,9 +2,12 @@
 // status.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
+
+namespace CLI {
+class App;
+}
 
 namespace truenorm::oracle::cli {
 
