@@ -36,25 +36,33 @@ std::int64_t cache_bytes(int level) noexcept {
   return 0;
 }
 
-/// True if a pass over `bytes`, too many for a core's own cache, is no faster when it stores past
-/// the shared cache. The better of several turns each: what disturbs one only makes it slower.
+/// False if a pass over `bytes`, too many for a core's own cache, is faster by an eighth when it stores
+/// past the shared cache: less is not worth that the outputs are in no cache. A turn's passes follow
+/// each other, for the first one finds the caches as the other way of storing left them, and there are
+/// some milliseconds of them, for a process begins slowly. The best counts: what disturbs one only
+/// makes it slower.
 bool stores_pay(const KernelSet& kernels, std::int64_t bytes) noexcept {
+  using Clock = std::chrono::steady_clock;
+  constexpr int passes = 4, least = 6 * passes;
+  constexpr auto enough = std::chrono::milliseconds(8);
   const std::int64_t count = bytes / 2 / static_cast<std::int64_t>(sizeof(float));
   const std::unique_ptr<float[]> data(
       new (std::nothrow) float[static_cast<std::size_t>(2 * count)]);
   if (data == nullptr) return true;
   std::fill_n(data.get(), 2 * count, 1.0f);
   const float m = 0, a = 1, b = 0;
-  std::chrono::steady_clock::duration best[2] = {std::chrono::hours(1), std::chrono::hours(1)};
-  for (int turn = 0; turn < 10; ++turn) {
-    const auto store = turn % 2 == 0 ? Store::cached : Store::streamed;
-    const auto start = std::chrono::steady_clock::now();
+  Clock::duration best[2] = {std::chrono::hours(1), std::chrono::hours(1)};
+  const auto begun = Clock::now();
+  for (int pass = 0; pass < least || Clock::now() - begun < enough; ++pass) {
+    const int way = pass / passes % 2;
+    const auto store = way == 0 ? Store::cached : Store::streamed;
+    const auto start = Clock::now();
     kernels[static_cast<std::size_t>(Dtype::f32)].group_affine(data.get(), data.get() + count,
                                                                count, 1, &m, &a, &b, {store, 0});
     hwy::FlushStream();
-    best[turn % 2] = std::min(best[turn % 2], std::chrono::steady_clock::now() - start);
+    best[way] = std::min(best[way], Clock::now() - start);
   }
-  return best[0] <= best[1];
+  return 8 * best[0] <= 9 * best[1];
 }
 
 Machine find_machine(const KernelSet& kernels) noexcept {
@@ -63,7 +71,7 @@ Machine find_machine(const KernelSet& kernels) noexcept {
   if (machine.own <= 0) machine.own = std::int64_t{1} << 20;
   const std::int64_t shared = cache_bytes(3);
   const std::int64_t probe = std::min(4 * machine.own, std::int64_t{16} << 20);
-  if (shared > 2 * probe && stores_pay(kernels, probe)) machine.shared = shared / 5 * 4;
+  if (shared > 2 * probe && stores_pay(kernels, probe)) machine.shared = shared / 2;
   return machine;
 }
 

@@ -8,8 +8,8 @@
 namespace truenorm::detail {
 
 /// This machine's caches, found at the first call: sizes as Linux tells them (1 MiB a core where it
-/// does not), and the shared cache only if storing into it is measured to beat storing past it,
-/// which takes a few milliseconds. Thread-safe. Decides about speed, never about a result.
+/// does not), and half of the shared cache unless storing past it is measured to be faster, which
+/// takes a few milliseconds. Thread-safe. Decides about speed, never about a result.
 [[nodiscard]] const Machine& this_machine(const KernelSet& kernels) noexcept;
 
 }  // namespace truenorm::detail
