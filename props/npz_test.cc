@@ -87,6 +87,7 @@ std::string refused(const std::string& text) {
 TEST(Npy, WhatIsWrongIsSaid) {
   EXPECT_EQ(refused("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }"), "");
   EXPECT_EQ(refused("{\"shape\": (5,), 'fortran_order': True, 'descr': '|b1'}\n"), "");
+  EXPECT_EQ(refused("{'descr': '|O8', 'fortran_order': False, 'shape': (), }"), "");
   EXPECT_EQ(refused("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000000000,), }"),
             "byte 61: a size of more than 67108864");
   EXPECT_EQ(refused("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }"),
@@ -106,8 +107,8 @@ TEST(Npy, WhatIsWrongIsSaid) {
             "byte 11: key 'dtype'; 'descr', 'fortran_order' and 'shape' are");
   EXPECT_EQ(refused("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (5,), }"),
             "byte 19: a structured dtype; plain numbers were expected, one array for each field");
-  for (const char* dtype :
-       {"f4", "=f4", "<f", "<M8[ns]", "|f4", "<f-4", "<f4096", "<U99999999999999999999", "<"})
+  for (const char* dtype : {"f4", "=f4", "<f", "<M8[ns]", "|f4", "<f-4", "<f4096",
+                            "<U99999999999999999999", "<", "|O4"})
     EXPECT_EQ(refused(std::string("{'descr': '") + dtype + "'"),
               std::string("byte 19: '") + dtype + "' is no dtype that is read here");
   EXPECT_EQ(refused("{'descr': '<f4"), "byte 20: ''' stands where a string that ends was expected");

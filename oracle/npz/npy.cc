@@ -98,7 +98,9 @@ void read_dtype(Cursor& cursor, Header& header) {
   const char* const end = text.data() + text.size();
   if (text.size() > 2 || header.kind != 'O') {
     const auto [rest, error] = std::from_chars(text.data() + 2, end, header.item);
-    if (error != std::errc{} || rest != end || header.item < 0 || header.item > kMaxItem) fail();
+    const bool fits =
+        header.kind == 'O' ? header.item == 8 : header.item >= 0 && header.item <= kMaxItem;
+    if (error != std::errc{} || rest != end || !fits) fail();
   }
   const bool ordered = header.item > 1 && std::strchr("iufc", header.kind) != nullptr;
   if (ordered && text[0] == '|') fail();
