@@ -17,6 +17,9 @@ add_custom_target(man_page ALL DEPENDS "${man_page}")
 install(FILES "${man_page}" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1" COMPONENT command)
 add_custom_target(package_contents DEPENDS truenorm truenorm-libtorch truenorm-bench truenorm-history
   truenorm_bn truenorm_oracle truenorm_props man_page)
+if(TRUENORM_HAS_MPI)
+  add_dependencies(package_contents truenorm_mpi)
+endif()
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_CONTACT "Truenorm contributors <truenorm@truenorm.invalid>")
