@@ -21,7 +21,7 @@ struct Asked {
   std::vector<int> threads;
   oracle::Isa isa = oracle::Isa::best;
   std::vector<std::int64_t> caches;  // as make_truenorm() takes them
-  int rounds = 17;
+  int rounds = 12;
   std::uint64_t seed = 1;            // of the order within the rounds
   bool fresh = false, cold = false;  // columns beside the plain one
 

@@ -158,7 +158,7 @@ void add_row_options(CLI::App& app, Options& o) {
 
 void add_round_options(CLI::App& app, Options& o) {
   app.add_option("--rounds", o.rounds,
-                 "Measurements of each (default 17); fewer than 6 give no confidence interval")
+                 "Measurements of each (default 12); fewer than 6 give no confidence interval")
       ->check(CLI::Range(1, 10000));
   app.add_option("--seed", o.seed, "Of the order within the rounds (default 1)");
   app.add_flag(

@@ -22,7 +22,7 @@ struct Options {
   std::vector<int> threads;
   std::string isa = "best", json, html, plots, filter;
   std::vector<std::int64_t> caches;
-  int rounds = 17, sittings = 0;  // 0: 1, or of a run that is kept kSittings
+  int rounds = 12, sittings = 0;  // 0: 1, or of a run that is kept kSittings
   std::uint64_t seed = 1;
   bool fresh = false, cold = false;
   bool keep = false;
