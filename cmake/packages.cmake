@@ -1,6 +1,7 @@
 # The command as it is installed, and Debian packages of all that is:
 #   cmake --workflow --preset package
 # LibTorch, oneDNN and the rest are those of the Debian that this runs on; a package is for that one.
+
 # Libraries that are not where the system looks, such as LibTorch of pytorch.org's archive, are found there.
 set_target_properties(truenorm-libtorch truenorm-bench PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
 install(TARGETS truenorm truenorm-libtorch truenorm-bench truenorm-history RUNTIME COMPONENT command)

@@ -105,6 +105,7 @@ void Job::read() {
 }
 
 bool Job::overdue() const {
+  if (child_->ended()) return false;
   const double patience = limits_.seconds_a_case + kGrace;
   const double silent = seconds() - heard_ - (child_->starved() - starved_);
   return seconds() > assignment_.task.seconds + patience && silent > patience;

@@ -17,6 +17,7 @@ struct Order {
   double chain = 0, merges = 0;
   double dot_chain = 0;  // both, in units of the lanes
   double pivot_roundings = 0, inflation = 0;
+  bool runs = false;
 
   void cover(const Order& other) {
     chain = std::max(chain, other.chain);
@@ -24,6 +25,7 @@ struct Order {
     dot_chain = std::max(dot_chain, other.dot_chain);
     pivot_roundings = std::max(pivot_roundings, other.pivot_roundings);
     inflation = std::max(inflation, other.inflation);
+    runs = runs || other.runs;
   }
 };
 
@@ -53,6 +55,7 @@ Order order_of(const Shape& shape, const Exec& exec, bool wide) {
   const double u = wide ? kU64 : kU32, n = static_cast<double>(shape.per_channel());
   const bool rows = in_rows(exec.x, shape);
   Order order;
+  order.runs = !rows;
   std::tie(order.chain, order.merges) = chain_and_merges(n, rows, wide);
   const auto [chain, merges] = chain_and_merges(n, rows && in_rows(exec.dy, shape), wide);
   order.dot_chain = chain + merges * (kU64 / u);
@@ -73,12 +76,8 @@ Contract truenorm_contract(const Problem& p, const Exec& exec, bool fma) {
   const bool wide = p.dtype == Dtype::f64;
   const double u = wide ? kU64 : kU32;
   Order order = order_of(p.shape, exec, wide);
-  bool any_runs = !in_rows(exec.x, p.shape);
-  for (std::size_t i = 0; i < p.run.size(); ++i) {
-    const Shape shape = p.shape.with_batch(batch_of(p, i));
-    order.cover(order_of(shape, exec, wide));
-    any_runs = any_runs || !in_rows(exec.x, shape);
-  }
+  for (std::size_t i = 0; i < p.run.size(); ++i)
+    order.cover(order_of(p.shape.with_batch(batch_of(p, i)), exec, wide));
   c.mean = c.square = {u, u, order.chain};
   c.dot = {u, u, order.dot_chain};
   c.dy_sum = {0, u, order.dot_chain};
@@ -92,8 +91,8 @@ Contract truenorm_contract(const Problem& p, const Exec& exec, bool fma) {
   c.var_unit = 4 * (order.merges + 2) * kU64;
   c.invstd_unit = c.eval_invstd_unit = 4 * kU64;
   c.unit = u;
-  if (!fma && any_runs) c.square.chain += 1;  // the square itself; rows' first term adds to 0
-  c.forward_roundings = fma ? 2 : 3;          // x - mean, invstd*weight; the product
+  if (!fma && order.runs) c.square.chain += 1;  // the square itself; rows' first term adds to 0
+  c.forward_roundings = fma ? 2 : 3;            // x - mean, invstd*weight; the product
   c.bias_roundings = 1;
   c.backward_roundings = fma ? 3 : 5;  // x - mean, its coefficient, the inner sum; two products
   c.hands_out_statistics = true;
